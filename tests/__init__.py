@@ -1,0 +1,1 @@
+"""The specification, as tests: a mirror of the tree, and what crosses it."""
