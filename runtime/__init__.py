@@ -1,0 +1,1 @@
+"""What any process of ours needs; knows nothing of markets or sockets."""

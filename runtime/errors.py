@@ -1,0 +1,13 @@
+"""What can go wrong in the parts that every process shares. Pure; no I/O."""
+
+
+class ServiceError(Exception):
+    """Root of the errors of `runtime`; its text is one line, fit to be the last that a process prints."""
+
+
+class ConfigError(ServiceError):
+    """A configuration that cannot be used: the message names the place, what was expected and what was found."""
+
+
+class ListenError(ServiceError):
+    """An address that cannot be listened on."""
