@@ -1,0 +1,1 @@
+"""Ticks in, publications out: feeds, bars, the graph of indicators, the publisher."""

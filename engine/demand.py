@@ -1,0 +1,55 @@
+"""What is wanted now, and what has changed about it. Pure; no I/O."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from msgspec import Struct
+
+GRACE_S: Final = 60.0
+"""How long a channel that nobody wants any more is still computed."""
+
+
+class Change(Struct, frozen=True):
+    """What the next cycle has to do: watch `started`, forget `dropped`, repeat the live values of `repeated`."""
+
+    started: tuple[str, ...]
+    dropped: tuple[str, ...]
+    repeated: frozenset[str]
+
+
+class Demand:
+    """The channels that subscribers want, over all topics of an engine. Times are of a monotonic clock, in seconds."""
+
+    def __init__(self) -> None:
+        self._unwanted_since: dict[str, float | None] = {}
+        """By channel that is watched: None while it is wanted."""
+        self._rung: dict[str, None] = {}
+
+    def ring(self, channels: Iterable[str]) -> None:
+        """Somebody subscribes to `channels`: they are wanted, and their live values are to be repeated."""
+        self._rung.update(dict.fromkeys(channels))
+
+    def wanted(self, channels: frozenset[str], now_s: float) -> None:
+        """`channels` is all that is wanted now."""
+        for channel, since in self._unwanted_since.items():
+            if channel in channels:
+                self._unwanted_since[channel] = None
+            elif since is None:
+                self._unwanted_since[channel] = now_s
+        missed = channels - self._unwanted_since.keys()
+        self._rung.update(dict.fromkeys(sorted(missed)))
+
+    def take(self, now_s: float) -> Change:
+        """What has changed since it was last taken."""
+        started = tuple(channel for channel in self._rung if channel not in self._unwanted_since)
+        repeated = frozenset(self._rung)
+        self._rung.clear()
+        self._unwanted_since.update(dict.fromkeys([*started, *repeated]))
+        dropped = tuple(
+            channel
+            for channel, since in self._unwanted_since.items()
+            if since is not None and now_s - since >= GRACE_S
+        )
+        for channel in dropped:
+            del self._unwanted_since[channel]
+        return Change(started, dropped, repeated)

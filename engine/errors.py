@@ -1,0 +1,17 @@
+"""What can go wrong in the engine."""
+
+
+class EngineError(Exception):
+    """The root of the engine's errors."""
+
+
+class GraphError(EngineError):
+    """A graph was given columns, or a program, that it can't take."""
+
+
+class UnknownChannelError(EngineError):
+    """A channel that this engine does not compute."""
+
+
+class OwnershipLostError(EngineError):
+    """Another engine has taken a topic of ours."""

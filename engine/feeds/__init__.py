@@ -1,0 +1,1 @@
+"""Where ticks come from: the seam, and what satisfies it."""

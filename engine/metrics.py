@@ -1,0 +1,22 @@
+"""What an engine counts, on a registry that is passed in. Never labelled by symbol or channel."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_CYCLE_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0)
+
+
+class EngineMetrics:
+    """The engine's metrics; counted once a cycle."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.cycle = Histogram(
+            "engine_cycle_seconds", "Time that a cycle took.", buckets=_CYCLE_BUCKETS, registry=registry
+        )
+        self.ticks = Counter("engine_ticks", "Ticks folded into bars.", registry=registry)
+        self.late = Counter("engine_late_ticks", "Ticks whose bar had closed.", registry=registry)
+        self.refused = Counter("engine_refused_ticks", "Ticks too far ahead of the clock.", registry=registry)
+        self.boundaries = Counter("engine_boundaries", "Bars' boundaries closed.", registry=registry)
+        self.channels = Gauge("engine_channels", "Channels computed now.", registry=registry)
+        self.published = Counter("engine_publications", "Publications that the bus has taken.", registry=registry)
+        self.envelopes = Counter("engine_envelopes", "Envelopes that the bus has taken.", registry=registry)
+        self.feeds_up = Gauge("engine_feeds_up", "Feeds that bring ticks now.", registry=registry)

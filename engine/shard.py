@@ -1,0 +1,131 @@
+"""The loop's step: drain feeds -> fold -> close bars -> commit -> peek. Pure but for the feeds it drains."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from engine.errors import UnknownChannelError
+from engine.feeds.feed import Feed, FeedState
+from engine.ticks import TickBatch
+from engine.venue import Boundary, Venue
+from wire.channel import Channel
+from wire.envelope import Description, Publication
+from wire.market import NS_PER_US
+
+LIVE_PERIOD_NS: Final = 100_000_000
+"""A channel's live value is published at most this often, unless it is asked for."""
+
+
+class Cycle(Struct, frozen=True):
+    """What one step brought: boundaries in order, each with its venue, and live values; `behind`: more is waiting."""
+
+    boundaries: tuple[tuple[str, Boundary], ...]
+    live: tuple[Publication, ...]
+    behind: bool
+
+
+class Totals(Struct, frozen=True):
+    """What the venues' bars have taken so far, and how many feeds bring ticks now."""
+
+    ticks: int
+    late: int
+    refused: int
+    feeds_up: int
+
+
+class _Line:
+    """One feed and the venue that it fills."""
+
+    __slots__ = ("feed", "finished", "live_ns", "venue")
+
+    def __init__(self, feed: Feed) -> None:
+        self.feed = feed
+        self.venue = Venue(feed.venue, feed.instruments, grace_ns=feed.grace_ns)
+        self.live_ns: int | None = None
+        self.finished = False
+
+    def sent_us(self, wall_ns: int) -> int | None:
+        return None if self.feed.recorded else wall_ns // NS_PER_US
+
+
+class Shard:
+    """All venues of an engine. A venue has one feed; two feeds that give one venue are refused before."""
+
+    def __init__(self, feeds: Sequence[Feed]) -> None:
+        self._lines = {feed.venue: _Line(feed) for feed in feeds}
+
+    @property
+    def instruments(self) -> dict[str, tuple[str, ...]]:
+        """The symbols that exist, by venue."""
+        return {name: line.venue.symbols for name, line in self._lines.items()}
+
+    def watch(self, channel: Channel) -> bool:
+        """Compute `channel` from now on; False if it was watched already. Raises UnknownChannelError."""
+        line = self._lines.get(channel.venue)
+        if line is None:
+            raise UnknownChannelError(f"no feed of venue {channel.venue}")
+        return line.venue.watch(channel)
+
+    def unwatch(self, channel: Channel) -> None:
+        """Stop to compute `channel`."""
+        line = self._lines.get(channel.venue)
+        if line is not None:
+            line.venue.unwatch(channel)
+
+    def describe(self, channel: Channel) -> Description:
+        """Whether `channel` still warms up."""
+        line = self._lines.get(channel.venue)
+        return Description(warming=True if line is None else line.venue.warming(channel))
+
+    def totals(self) -> Totals:
+        """The counts over all venues."""
+        bars = [line.venue.bars for line in self._lines.values()]
+        return Totals(
+            sum(b.ticks for b in bars),
+            sum(b.late for b in bars),
+            sum(b.refused for b in bars),
+            sum(line.feed.status().state is FeedState.UP for line in self._lines.values()),
+        )
+
+    def unready(self) -> str | None:
+        """Why no ticks can be expected; None when every feed is up, or has ended."""
+        for name, line in self._lines.items():
+            state = line.feed.status().state
+            if state not in (FeedState.UP, FeedState.CLOSED):
+                return f"the feed of {name} is {state.value}"
+        return None
+
+    def cycle(self, wall_ns: int, repeated: frozenset[str]) -> Cycle:
+        """One step at `wall_ns`: everything that the feeds have brought is folded, what is due is peeked.
+
+        Live values of `repeated` are given whether they have changed or not.
+        """
+        boundaries: list[tuple[str, Boundary]] = []
+        live: list[Publication] = []
+        behind = False
+        for line in self._lines.values():
+            sent_us = line.sent_us(wall_ns)
+            now_ns = line.feed.now_ns()
+            batch = line.feed.drain(now_ns)
+            closed = self._fold(line, batch, now_ns, sent_us)
+            boundaries += [(line.venue.name, boundary) for boundary in closed]
+            if line.feed.behind:
+                behind = True
+                continue
+            due = line.live_ns is None or now_ns - line.live_ns >= LIVE_PERIOD_NS or now_ns < line.live_ns
+            if due or repeated:
+                live += line.venue.live(repeated, sent_us=sent_us, everything=due)
+            if due:
+                line.live_ns = now_ns
+        return Cycle(tuple(boundaries), tuple(live), behind)
+
+    @staticmethod
+    def _fold(line: _Line, batch: TickBatch, now_ns: int, sent_us: int | None) -> Iterator[Boundary]:
+        if len(batch):
+            yield from line.venue.fold(batch, sent_us=sent_us)
+        if line.feed.status().state is not FeedState.CLOSED:
+            yield from line.venue.advance(now_ns, sent_us=sent_us)
+        elif not line.finished:
+            line.finished = True
+            yield from line.venue.finish(sent_us=sent_us)
