@@ -1,0 +1,1 @@
+"""Publications in, sockets out: authenticates subscribers and pushes what each may see."""

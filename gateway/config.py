@@ -1,0 +1,64 @@
+"""What a gateway can be told: one struct a component, each field with its unit."""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from runtime.secret import Secret
+
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Seconds = Annotated[float, Meta(gt=0)]
+
+
+class RedisConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """The bus. `url`: ``memory://`` is a bus of this process alone; `topics` is fixed for a deployment's life."""
+
+    url: str = "redis://127.0.0.1:6379"
+    topics: Annotated[int, Meta(ge=1, le=4096)] = 64
+
+
+class ListenConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """The public port.
+
+    `origins`: pages that may connect, as ``https://example.org``; ``*`` is every page. A client that names no origin
+    (a bot) is not judged by it. `subscriptions`: the most of one connection where its plan does not say.
+    """
+
+    host: str = "127.0.0.1"
+    port: Port = 8000
+    origins: tuple[str, ...] = ()
+    subscriptions: Annotated[int, Meta(ge=1, le=100_000)] = 200
+
+
+class AdminConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """The operators' port; never public."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8001
+
+
+class UserServiceConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where tokens are introspected. `api_key` is INTERNAL_API_KEY of the environment; `timeout_s` is for one try."""
+
+    api_key: Secret
+    url: str = "http://127.0.0.1:8100"
+    timeout_s: Seconds = 1.0
+
+
+class TimingConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """The waits of a connection, in seconds, and the most that may lie unsent for it, in bytes."""
+
+    connect_s: Seconds = 10.0
+    ping_s: Annotated[int, Meta(ge=1, le=3600)] = 10
+    pong_s: Seconds = 8.0
+    max_unsent_bytes: Annotated[int, Meta(ge=65536)] = 1024 * 1024
+
+
+class GatewayConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole of a gateway's TOML file."""
+
+    user_service: UserServiceConfig
+    redis: RedisConfig = RedisConfig()
+    listen: ListenConfig = ListenConfig()
+    admin: AdminConfig = AdminConfig()
+    timing: TimingConfig = TimingConfig()

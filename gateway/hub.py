@@ -1,0 +1,212 @@
+"""Channel -> subscriptions on this gateway; one plain loop to publish. Pure; no I/O.
+
+A publication is framed once for each spelling of its channel that is in use, and the same bytes go to every
+subscription. What was written is left in each sink's `pending`; whoever owns the round writes `touched` out.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Final, Protocol
+
+from msgspec import Struct
+
+from wire.close import Unsubscribe
+from wire.envelope import Publication
+from wire.position import Offset
+
+MAX_COLLECTED: Final = 1_000
+"""Publications that a subscription collects while it is being opened, at most."""
+
+
+class Sink(Protocol):
+    """Where a subscription's frames go: a connection. `pending` is what its next write will send, in order."""
+
+    pending: list[bytes]
+
+    def flush(self) -> None:
+        """Write what is pending."""
+
+    def evict(self, subscription: "Subscription", reason: Unsubscribe) -> None:
+        """Tell the client that `subscription` has ended; nothing of its channel follows."""
+
+
+class Subscription:
+    """One client's interest in one channel, under the name that the client used."""
+
+    __slots__ = ("channel", "name", "sink", "spelling", "topic")
+
+    def __init__(self, sink: Sink, *, channel: str, topic: int, name: str, spelling: bytes) -> None:
+        self.sink = sink
+        self.channel = channel
+        self.topic = topic
+        self.name = name
+        self.spelling = spelling
+
+
+class Item(Struct, frozen=True):
+    """A publication on its way: `number` is that of its envelope."""
+
+    payload: bytes
+    offset: Offset
+    number: int
+    final: bool
+
+
+class Floor(Struct, frozen=True):
+    """What an opened subscription already knows: finals up to `top`, live values of envelopes up to `number`."""
+
+    number: int
+    top: Offset
+
+    def passes(self, item: Item) -> bool:
+        """True for what is news above this floor."""
+        return item.offset > self.top if item.final else item.number > self.number
+
+
+class Joiner:
+    """A subscription that is being opened: it collects, until its reply is out and the relay has caught up with it."""
+
+    __slots__ = ("broken", "collected", "floor", "last_live", "subscription")
+
+    def __init__(self, subscription: Subscription) -> None:
+        self.subscription = subscription
+        self.collected: deque[Item] = deque()
+        self.floor: Floor | None = None
+        self.last_live: bytes | None = None
+        self.broken = False
+        """True when what it collected is void: the epoch changed, or it was too much."""
+
+
+class _Audience:
+    """The subscriptions of one channel."""
+
+    __slots__ = ("joiners", "last_live", "newcomers", "spellings")
+
+    def __init__(self) -> None:
+        self.spellings: dict[bytes, dict[Sink, Subscription]] = {}
+        self.joiners: list[Joiner] = []
+        self.newcomers: list[Subscription] = []
+        """Those who have not had the live value that the others had last."""
+        self.last_live: bytes | None = None
+
+    def subscriptions(self) -> Iterable[Subscription]:
+        for group in self.spellings.values():
+            yield from group.values()
+
+
+class Hub:
+    """All subscriptions of one gateway. `frame(spelling, payload, offset)` builds the bytes that a client gets."""
+
+    def __init__(self, frame: Callable[[bytes, bytes, int], bytes]) -> None:
+        self._frame = frame
+        self._audiences: dict[str, _Audience] = {}
+        self.touched: set[Sink] = set()
+        """The sinks with something pending since the owner of the round emptied it."""
+        self.deliveries = 0
+        """Publications handed to sinks so far."""
+
+    def __contains__(self, channel: object) -> bool:
+        return channel in self._audiences
+
+    def __len__(self) -> int:
+        return len(self._audiences)
+
+    def channels(self) -> Iterable[str]:
+        """The channels that anybody here wants."""
+        return self._audiences.keys()
+
+    def publish(self, publication: Publication, offset: Offset, number: int, *, final: bool) -> None:
+        """Hand one publication to everybody who wants it; O(1) for a channel that nobody here wants.
+
+        A live value whose bytes are the channel's last goes only to those who have not had it.
+        """
+        audience = self._audiences.get(publication.channel)
+        if audience is None:
+            return
+        payload = publication.payload
+        if audience.joiners:
+            item = Item(payload, offset, number, final)
+            for joiner in audience.joiners:
+                self._offer(joiner, item)
+        if not final and payload == audience.last_live:
+            for subscription in audience.newcomers:
+                self._send(subscription, payload, offset)
+            audience.newcomers.clear()
+            return
+        audience.last_live = None if final else payload
+        if not final:
+            audience.newcomers.clear()
+        for spelling, group in audience.spellings.items():
+            frame = self._frame(spelling, payload, offset)
+            for sink in group:
+                sink.pending.append(frame)
+            self.touched.update(group)
+            self.deliveries += len(group)
+
+    def join(self, subscription: Subscription) -> Joiner:
+        """Start to collect what is published on the subscription's channel from now on."""
+        joiner = Joiner(subscription)
+        self._audiences.setdefault(subscription.channel, _Audience()).joiners.append(joiner)
+        return joiner
+
+    def admit(self, joiner: Joiner, floor: Floor) -> None:
+        """Its reply is pending: send what it collected above `floor`, and filter by it until `settle`."""
+        joiner.floor = floor
+        collected, joiner.collected = joiner.collected, deque()
+        for item in collected:
+            self._offer(joiner, item)
+
+    def settle(self, joiner: Joiner) -> None:
+        """The relay has caught up with the joiner's floor: it becomes a plain subscription."""
+        subscription = joiner.subscription
+        audience = self._audiences[subscription.channel]
+        audience.joiners.remove(joiner)
+        audience.spellings.setdefault(subscription.spelling, {})[subscription.sink] = subscription
+        if audience.last_live is not None and joiner.last_live != audience.last_live:
+            audience.newcomers.append(subscription)
+
+    def discard(self, subscription: Subscription) -> None:
+        """Forget a subscription, whatever state it is in; nothing is published to it afterwards."""
+        audience = self._audiences.get(subscription.channel)
+        if audience is None:
+            return
+        audience.joiners = [j for j in audience.joiners if j.subscription is not subscription]
+        audience.newcomers = [s for s in audience.newcomers if s is not subscription]
+        group = audience.spellings.get(subscription.spelling)
+        if group is not None and group.get(subscription.sink) is subscription:
+            del group[subscription.sink]
+            if not group:
+                del audience.spellings[subscription.spelling]
+        if not audience.spellings and not audience.joiners:
+            del self._audiences[subscription.channel]
+
+    def evict(self, channel: str) -> list[Subscription]:
+        """Forget all plain and admitted subscriptions of `channel` and name them; those still opening start again."""
+        audience = self._audiences.get(channel)
+        if audience is None:
+            return []
+        evicted = list(audience.subscriptions())
+        evicted += [j.subscription for j in audience.joiners if j.floor is not None]
+        for joiner in audience.joiners:
+            joiner.broken = True
+        for subscription in evicted:
+            self.discard(subscription)
+        audience.last_live = None
+        return evicted
+
+    def _offer(self, joiner: Joiner, item: Item) -> None:
+        if joiner.floor is None:
+            if len(joiner.collected) >= MAX_COLLECTED:
+                joiner.broken = True
+                joiner.collected.clear()
+            joiner.collected.append(item)
+            return
+        if not joiner.floor.passes(item) or (not item.final and item.payload == joiner.last_live):
+            return
+        joiner.last_live = None if item.final else item.payload
+        self._send(joiner.subscription, item.payload, item.offset)
+
+    def _send(self, subscription: Subscription, payload: bytes, offset: Offset) -> None:
+        subscription.sink.pending.append(self._frame(subscription.spelling, payload, offset))
+        self.touched.add(subscription.sink)
+        self.deliveries += 1

@@ -1,0 +1,23 @@
+"""What a gateway counts, on a registry that is passed in. Never labelled by user, symbol or channel."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+
+class GatewayMetrics:
+    """The gateway's metrics; counted once a round or an event, never once a delivery."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.connections = Gauge("gateway_connections", "Sockets open now.", registry=registry)
+        self.subscriptions = Gauge("gateway_subscriptions", "Subscriptions now.", registry=registry)
+        self.channels = Gauge("gateway_channels", "Different channels wanted here now.", registry=registry)
+        self.deliveries = Counter("gateway_deliveries", "Publications handed to connections.", registry=registry)
+        self.envelopes = Counter("gateway_envelopes", "Envelopes heard from the bus.", registry=registry)
+        self.resets = Counter(
+            "gateway_resets", "Times that a topic's subscriptions lost their position.", registry=registry
+        )
+        self.closes = Counter(
+            "gateway_closes", "Connections closed by the gateway, by close code.", ["code"], registry=registry
+        )
+        self.refusals = Counter(
+            "gateway_refusals", "Commands refused, by error code of the protocol.", ["code"], registry=registry
+        )

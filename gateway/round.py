@@ -1,0 +1,35 @@
+"""The round: everything that became pending in one step of the event loop is written once for each connection."""
+
+import asyncio
+
+from gateway.hub import Hub, Sink
+from gateway.metrics import GatewayMetrics
+
+
+class Round:
+    """Writes the hub's touched connections out, once a step of the loop, however many publications came in."""
+
+    def __init__(self, hub: Hub, metrics: GatewayMetrics) -> None:
+        self._hub = hub
+        self._metrics = metrics
+        self._scheduled = False
+        self._counted = 0
+
+    def schedule(self) -> None:
+        """Something is pending."""
+        if not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._write_out)
+
+    def touch(self, sink: Sink) -> None:
+        """Something is pending for `sink`."""
+        self._hub.touched.add(sink)
+        self.schedule()
+
+    def _write_out(self) -> None:
+        self._scheduled = False
+        touched, self._hub.touched = self._hub.touched, set()
+        for sink in touched:
+            sink.flush()
+        self._metrics.deliveries.inc(self._hub.deliveries - self._counted)
+        self._counted = self._hub.deliveries

@@ -1,0 +1,503 @@
+"""What a client gets for what it sends, over real sockets: every row of docs/protocol.md that this version has."""
+
+import asyncio
+import json
+import time
+from typing import Any
+
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+from gateway.config import TimingConfig
+from standins.user_service import Fault, TokenRecord
+from tests.gateway.service import BARS, RSI, RSI_CANONICAL, running
+
+CONNECT = {"id": 1, "connect": {"token": "all"}}
+
+
+def subscribe(channel: str, command_id: int = 2, **options: Any) -> dict[str, Any]:
+    return {"id": command_id, "subscribe": {"channel": channel, **options}}
+
+
+# connect
+
+
+async def test_connect_answers_with_pings_the_time_and_the_limits() -> None:
+    async with running() as service, service.raw() as peer:
+        reply = await peer.ask({"id": 7, "connect": {"token": "few"}})
+    result = reply["connect"]
+    assert reply["id"] == 7
+    assert (result["ping"], result["pong"], result["version"]) == (10, True, "test")
+    assert result["client"]
+    assert abs(result["data"]["time_ms"] - time.time() * 1000) < 60_000
+    assert result["data"]["limits"] == {"subscriptions": 2}
+
+
+async def test_no_token_is_closed_with_3500() -> None:
+    async with running() as service, service.raw() as peer:
+        await peer.send({"id": 1, "connect": {}})
+        code, reason = await peer.closed()
+    assert code == 3500
+    assert reason
+
+
+async def test_a_wrong_token_gets_error_109_and_the_commands_behind_it_are_dropped() -> None:
+    async with running() as service, service.raw() as peer:
+        await peer.send({"id": 1, "connect": {"token": "wrong"}}, subscribe(BARS))
+        reply = await peer.receive()
+        assert reply == {"id": 1, "error": {"code": 109, "message": "token expired"}}
+        await peer.socket.close()
+    assert service.sample("gateway_refusals_total", {"code": "109"}) == 1
+    assert service.sample("gateway_refusals_total", {"code": "100"}) is None
+
+
+async def test_a_bot_may_show_its_token_in_the_handshake() -> None:
+    async with running() as service:
+        async with service.raw(additional_headers={"Authorization": "Bearer all"}) as peer:
+            assert "connect" in await peer.ask({"id": 1, "connect": {}})
+        async with service.raw(additional_headers={"Authorization": "Basic all"}) as peer:
+            await peer.send({"id": 1, "connect": {}})
+            assert (await peer.closed())[0] == 3500
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [Fault(status=500), Fault(close=True), Fault(body=b"no json"), Fault(body=b'{"active": "yes"}'), Fault(status=401)],
+    ids=["fails", "hangs up", "garbage", "wrong type", "refuses us"],
+)
+async def test_a_user_service_that_does_not_answer_lets_nobody_in_and_the_client_may_try_again(fault: Fault) -> None:
+    async with running() as service:
+        service.users.misbehave(fault)
+        async with service.raw() as peer:
+            reply = await peer.ask(CONNECT)
+            assert reply["error"]["code"] == 100
+            assert reply["error"]["temporary"] is True
+            assert reply["error"]["message"]
+        service.users.behave()
+        async with service.connected():
+            pass
+
+
+async def test_a_user_service_that_is_too_slow_is_not_waited_for() -> None:
+    async with running(timeout_s=0.05) as service:
+        service.users.hold()
+        async with service.raw() as peer:
+            reply = await peer.ask(CONNECT)
+        service.users.release()
+    assert reply["error"]["code"] == 100
+
+
+async def test_a_token_that_expires_closes_the_connection_with_3005() -> None:
+    async with running() as service:
+        service.users.tokens["short"] = TokenRecord(sub="9", channels=("*",), exp=int(time.time()) + 2)
+        async with service.connected("short") as peer:
+            assert (await peer.closed())[0] == 3005
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        "",
+        "\n",
+        "no json",
+        "[]",
+        "{}\n\n{}",
+        '{"id":-1,"connect":{}}',
+        '{"id":"1","connect":{}}',
+        '{"connect":{"token":"all"}}',
+        '{"id":1}',
+        '{"id":1,"subscribe":{"channel":"bars:DEMO:S01@1m"}}',
+        '{"id":1,"ping":{}}',
+        '{"id":1,"connect":{"token":7}}',
+        "[" * 50_000,
+        '{"id":1,"connect":{"data":' + "[" * 30_000 + "]" * 30_000 + "}}",
+    ],
+)
+async def test_what_is_no_command_or_comes_before_connect_is_closed_with_3501(sent: str) -> None:
+    async with running() as service, service.raw() as peer:
+        await peer.socket.send(sent)
+        code, reason = await peer.closed()
+    assert code == 3501
+    assert reason
+
+
+async def test_a_second_connect_is_closed_with_3501() -> None:
+    async with running() as service, service.connected() as peer:
+        await peer.send(CONNECT)
+        assert (await peer.closed())[0] == 3501
+
+
+async def test_send_is_closed_with_3508() -> None:
+    async with running() as service, service.connected() as peer:
+        await peer.send({"send": {"data": {}}})
+        assert (await peer.closed())[0] == 3508
+
+
+async def test_who_says_nothing_is_closed_with_3502() -> None:
+    async with running(timing=TimingConfig(connect_s=0.05)) as service, service.raw() as peer:
+        assert (await peer.closed())[0] == 3502
+
+
+async def test_who_does_not_even_shake_hands_is_cut() -> None:
+    async with running(timing=TimingConfig(connect_s=0.05)) as service:
+        reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+        async with asyncio.timeout(10):
+            assert await reader.read() == b""
+        writer.close()
+        await writer.wait_closed()
+
+
+# pings
+
+
+async def test_pings_come_and_a_client_that_answers_stays() -> None:
+    async with running(timing=TimingConfig(ping_s=1, pong_s=0.5)) as service, service.connected() as peer:
+        for _ in range(2):
+            async with asyncio.timeout(10):
+                assert await peer.socket.recv() == "{}"
+            await peer.socket.send("{}")
+        assert "subscribe" in await peer.ask(subscribe(BARS))
+
+
+async def test_a_client_that_does_not_answer_a_ping_is_closed_with_3012() -> None:
+    async with running(timing=TimingConfig(ping_s=1, pong_s=0.05)) as service, service.connected() as peer:
+        assert (await peer.closed())[0] == 3012
+
+
+# subscribe
+
+
+async def test_subscribe_answers_with_the_position_and_the_canonical_channel() -> None:
+    async with running() as service, service.connected() as peer:
+        epoch, top = service.engine.position(RSI)
+        reply = await peer.ask(subscribe(RSI))
+    assert reply["id"] == 2
+    assert reply["subscribe"] == {
+        "recoverable": True,
+        "positioned": True,
+        "epoch": epoch,
+        "data": {"channel": RSI_CANONICAL, "warming": True, "max_rate": None},
+        **({"offset": top} if top else {}),
+    }
+    assert RSI_CANONICAL in service.engine.wanted_channels
+
+
+async def test_the_newest_final_follows_the_reply_then_live_values_and_finals_under_the_clients_name() -> None:
+    async with running() as service, service.connected() as peer:
+        await service.engine.compute(RSI_CANONICAL)
+        await service.engine.publish(BARS, {"t": 0}, final=True)
+        await service.engine.publish(RSI_CANONICAL, {"t": 1}, final=True)
+        await service.engine.publish(BARS, {"t": 1}, final=True)
+        await peer.send(subscribe(RSI))
+        reply = await peer.receive()
+        assert (reply["subscribe"]["offset"], reply["subscribe"]["data"]["warming"]) == (3, False)
+        assert await peer.receive() == {"push": {"channel": RSI, "pub": {"data": {"t": 1}, "offset": 3}}}
+        await service.engine.publish(RSI_CANONICAL, {"t": 2}, final=False)
+        await service.engine.publish(RSI_CANONICAL, {"t": 2, "f": 1}, final=True)
+        assert await peer.receive() == {"push": {"channel": RSI, "pub": {"data": {"t": 2}, "offset": 3}}}
+        assert await peer.receive() == {"push": {"channel": RSI, "pub": {"data": {"t": 2, "f": 1}, "offset": 4}}}
+
+
+async def test_two_spellings_of_one_channel_are_two_subscriptions_of_one_client() -> None:
+    async with running() as service, service.connected() as peer:
+        await peer.ask(subscribe(RSI))
+        await peer.ask(subscribe(RSI_CANONICAL, 3))
+        await service.engine.publish(RSI_CANONICAL, 1, final=True)
+        heard = {(await peer.receive())["push"]["channel"] for _ in range(2)}
+    assert heard == {RSI, RSI_CANONICAL}
+
+
+REFUSALS = [
+    ("bars", "nonsense", 107),
+    ("bars", "bars:DEMO", 107),
+    ("bars", "bars:demo:s01@1m", 107),
+    ("bars", "bars:DEMO:S01", 107),
+    ("bars", "bars:DEMO:S01@1m:x", 107),
+    ("bars", "bars:DEMO:S01\u00e9@1m", 107),
+    ("bars", "bars:DEMO:S01@1m" + "0" * 250, 107),
+    ("all", "signals:DEMO:S01@1m:foo(", 107),
+    ("all", "signals:DEMO:S01@1m:__import__('os')", 107),
+    ("all", "signals:DEMO:S01@1m:", 107),
+    ("all", "alerts:DEMO:S01@1m:rsi(14)", 107),
+    ("none", "candles:DEMO:S01@1m", 102),
+    ("none", "bars:DEMO:S01@7m", 102),
+    ("none", "alerts:DEMO:S01@1m:rsi(14)>70", 108),
+    ("none", "trades:DEMO:S01", 108),
+    ("none", "status:DEMO", 108),
+    ("none", BARS, 103),
+    ("none", "bars:DEMO:S99@1m", 103),
+    ("bars", "signals:DEMO:S01@1m:rsi(15)", 103),
+    ("bars", "bars:OTHER:S01@1m", 103),
+    ("all", "bars:DEMO:S99@1m", 102),
+    ("all", "bars:OTHER:S01@1m", 102),
+]
+
+
+@pytest.mark.parametrize(("token", "channel", "code"), REFUSALS)
+async def test_a_channel_is_refused_with_the_code_that_the_protocol_names(token: str, channel: str, code: int) -> None:
+    async with running() as service, service.connected(token) as peer:
+        reply = await peer.ask(subscribe(channel))
+        assert reply["error"]["code"] == code
+        assert reply["error"]["message"]
+        assert "temporary" not in reply["error"]
+        good = RSI if token in ("all", "bars") else None
+        if good is not None:
+            assert "subscribe" in await peer.ask(subscribe(good, 3)), "one refusal does no harm to the next command"
+
+
+async def test_an_expressions_error_names_the_fault_and_its_place() -> None:
+    async with running() as service, service.connected() as peer:
+        reply = await peer.ask(subscribe("signals:DEMO:S01@1m:close + foo"))
+    assert "foo" in reply["error"]["message"]
+    assert "9" in reply["error"]["message"]
+
+
+async def test_an_entitlement_is_judged_on_the_canonical_name() -> None:
+    async with running() as service, service.connected("bars") as peer:
+        assert "subscribe" in await peer.ask(subscribe("signals:DEMO:S01@1m:rsi(length=14)"))
+
+
+async def test_more_subscriptions_than_the_plan_allows_get_error_106_and_one_more_fits_after_an_unsubscribe() -> None:
+    async with running() as service, service.connected("few") as peer:
+        for n in (1, 2):
+            assert "subscribe" in await peer.ask(subscribe(f"bars:DEMO:S0{n}@1m", n + 1))
+        assert (await peer.ask(subscribe("bars:DEMO:S03@1m", 4)))["error"]["code"] == 106
+        assert await peer.ask({"id": 5, "unsubscribe": {"channel": "bars:DEMO:S01@1m"}}) == {"id": 5, "unsubscribe": {}}
+        assert "subscribe" in await peer.ask(subscribe("bars:DEMO:S03@1m", 6))
+
+
+async def test_the_same_name_twice_is_error_105() -> None:
+    async with running() as service, service.connected() as peer:
+        await peer.ask(subscribe(BARS))
+        assert (await peer.ask(subscribe(BARS, 3)))["error"]["code"] == 105
+
+
+async def test_an_engine_that_has_no_room_is_error_111_and_temporary() -> None:
+    async with running() as service, service.connected() as peer:
+        service.engine.refusal = "no memory for one more expression"
+        reply = await peer.ask(subscribe(RSI))
+    assert reply["error"] == {"code": 111, "message": "no memory for one more expression", "temporary": True}
+
+
+@pytest.mark.parametrize("method", ["publish", "presence", "presence_stats", "history", "rpc", "refresh"])
+async def test_what_is_not_offered_is_error_108(method: str) -> None:
+    async with running() as service, service.connected() as peer:
+        reply = await peer.ask({"id": 2, method: {"channel": BARS}})
+    assert reply["error"]["code"] == 108
+
+
+async def test_subscription_options_are_error_108_until_there_are_any() -> None:
+    async with running() as service, service.connected() as peer:
+        assert (await peer.ask(subscribe(BARS, data={"max_rate": 2})))["error"]["code"] == 108
+        assert "subscribe" in await peer.ask(subscribe(BARS, 3, data={}))
+
+
+async def test_commands_that_arrive_together_run_in_order() -> None:
+    async with running() as service, service.raw() as peer:
+        await peer.send(
+            CONNECT,
+            subscribe(BARS, 2),
+            {"id": 3, "unsubscribe": {"channel": BARS}},
+            subscribe(BARS, 4),
+            subscribe(BARS, 5),
+        )
+        replies = [await peer.receive() for _ in range(5)]
+    assert [reply["id"] for reply in replies] == [1, 2, 3, 4, 5]
+    assert replies[4]["error"]["code"] == 105
+    assert all("error" not in reply for reply in replies[:4])
+
+
+async def test_hundreds_of_commands_in_one_frame_are_all_answered() -> None:
+    async with running() as service, service.raw() as peer:
+        await peer.send(CONNECT, *(subscribe("bars:DEMO:S99@1m", n) for n in range(2, 600)))
+        replies = [await peer.receive() for _ in range(599)]
+    assert [reply["id"] for reply in replies] == list(range(1, 600))
+
+
+async def test_an_unsubscribed_channel_is_silent() -> None:
+    async with running() as service, service.connected() as peer:
+        await peer.ask(subscribe(BARS))
+        await peer.ask(subscribe(RSI, 3))
+        await peer.ask({"id": 4, "unsubscribe": {"channel": BARS}})
+        await service.engine.publish(BARS, 1, final=True)
+        await service.engine.publish(RSI_CANONICAL, 2, final=True)
+        assert (await peer.receive())["push"]["pub"]["data"] == 2
+
+
+# recovery
+
+
+async def recover(service: Any, offset: int, *, epoch: str | None = None, flag: int = 0) -> list[dict[str, Any]]:
+    known, _ = service.engine.position(BARS)
+    async with service.connected() as peer:
+        command = subscribe(BARS, 2, recover=True, offset=offset, epoch=known if epoch is None else epoch, flag=flag)
+        messages = [await peer.ask(command)]
+        await peer.send({"id": 9, "unsubscribe": {"channel": "bars:DEMO:S02@1m"}})
+        while (message := await peer.receive()).get("id") != 9:
+            messages.append(message)
+        return messages
+
+
+async def test_a_client_that_was_away_gets_exactly_the_finals_it_missed() -> None:
+    async with running() as service:
+        await service.engine.compute(BARS)
+        for n in range(1, 6):
+            await service.engine.publish(BARS, n, final=True)
+        await service.engine.publish(BARS, "live", final=False)
+        (reply,) = await recover(service, 2)
+    result = reply["subscribe"]
+    assert (result["recovered"], result["was_recovering"], result["offset"]) == (True, True, 2)
+    assert result["publications"] == [{"data": n, "offset": n} for n in (3, 4, 5)]
+
+
+async def test_a_client_that_missed_nothing_gets_the_top() -> None:
+    async with running() as service:
+        await service.engine.compute(BARS)
+        await service.engine.publish(BARS, 1, final=True)
+        (reply,) = await recover(service, 1)
+    result = reply["subscribe"]
+    assert (result["recovered"], result["offset"], result.get("publications")) == (True, 1, None)
+
+
+async def test_what_cannot_be_recovered_says_so_and_the_newest_final_follows() -> None:
+    async with running() as service:
+        await service.engine.compute(BARS)
+        await service.engine.publish(BARS, 1, final=True)
+        reply, newest = await recover(service, 0, epoch="another")
+    assert "recovered" not in reply["subscribe"]
+    assert reply["subscribe"]["was_recovering"] is True
+    assert reply["subscribe"]["offset"] == 1
+    assert newest["push"]["pub"] == {"data": 1, "offset": 1}
+
+
+async def test_what_cannot_be_recovered_is_error_112_if_the_client_wants_that() -> None:
+    async with running() as service:
+        await service.engine.compute(BARS)
+        (reply,) = await recover(service, 9, flag=2)
+    assert reply["error"] == {"code": 112, "message": "unrecoverable position"}
+
+
+async def test_a_lost_position_is_told_and_nothing_follows_until_the_client_is_back() -> None:
+    async with running() as service, service.connected() as peer:
+        await service.engine.compute(BARS)
+        await peer.ask(subscribe(BARS))
+        await service.engine.publish(BARS, 1, final=True)
+        assert (await peer.receive())["push"]["pub"]["offset"] == 1
+        epoch, _ = service.engine.position(BARS)
+        service.broker.lose_next_envelope()
+        await service.engine.publish(BARS, 2, final=True)
+        await service.engine.publish(BARS, 3, final=True)
+        told = await peer.receive()
+        assert told["push"]["channel"] == BARS
+        assert told["push"]["unsubscribe"]["code"] == 2500
+        assert told["push"]["unsubscribe"]["reason"]
+        reply = await peer.ask(subscribe(BARS, 3, recover=True, offset=1, epoch=epoch))
+        assert [p["data"] for p in reply["subscribe"]["publications"]] == [2, 3]
+    assert service.sample("gateway_resets_total") == 1
+
+
+# the socket
+
+
+async def test_an_empty_subprotocol_header_counts_as_none() -> None:
+    async with running() as service:
+        async with service.raw(additional_headers={"Sec-WebSocket-Protocol": ""}) as peer:
+            assert peer.socket.subprotocol is None
+            assert "connect" in await peer.ask(CONNECT)
+
+
+async def test_the_json_subprotocol_is_chosen_when_it_is_offered() -> None:
+    async with running() as service, service.raw(subprotocols=["centrifuge-json"]) as peer:
+        assert peer.socket.subprotocol == "centrifuge-json"
+        assert "connect" in await peer.ask(CONNECT)
+
+
+async def test_another_path_is_404() -> None:
+    async with running() as service:
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(f"ws://127.0.0.1:{service.port}/elsewhere")
+    assert refused.value.response.status_code == 404
+
+
+async def test_a_page_of_another_origin_is_403_and_a_bot_without_one_is_let_in() -> None:
+    async with running(origins=("https://desk.example",)) as service:
+        async with service.raw(origin="https://desk.example") as peer:
+            assert "connect" in await peer.ask(CONNECT)
+        async with service.connected():
+            pass
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(service.url, origin="https://desk.example.evil")
+    assert refused.value.response.status_code == 403
+
+
+async def test_a_fragmented_message_is_one_message() -> None:
+    async with running() as service, service.raw() as peer:
+        await peer.socket.send(iter(['{"id":1,"conn', 'ect":{"token"', ':"all"}}']))
+        assert "connect" in await peer.receive()
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [(b"{}", 1003), ("{" + " " * 65_536 + "}", 1009)],
+    ids=["binary", "too big"],
+)
+async def test_a_frame_that_is_none_of_ours_is_closed(sent: bytes | str, code: int) -> None:
+    async with running() as service, service.raw() as peer:
+        await peer.socket.send(sent)
+        assert (await peer.closed())[0] == code
+
+
+async def test_text_that_is_not_utf8_is_closed_with_1007() -> None:
+    async with running() as service, service.raw() as peer:
+        await peer.socket.send(b"\xff\xfe", text=True)
+        assert (await peer.closed())[0] == 1007
+
+
+async def test_one_clients_fault_ends_that_client_only() -> None:
+    async with running() as service, service.connected() as good, service.connected() as bad:
+        await good.ask(subscribe(BARS))
+        await bad.ask(subscribe(BARS))
+        await bad.socket.send("nonsense")
+        assert (await bad.closed())[0] == 3501
+        await service.engine.publish(BARS, 1, final=True)
+        assert (await good.receive())["push"]["pub"]["data"] == 1
+
+
+async def test_a_client_that_does_not_read_is_dropped_and_the_others_are_served() -> None:
+    timing = TimingConfig(max_unsent_bytes=65536)
+    async with running(timing=timing) as service, service.connected() as good, service.connected() as bad:
+        await good.ask(subscribe(BARS))
+        await bad.ask(subscribe(BARS))
+        bad.socket.transport.pause_reading()
+        sent = 0
+        while service.sample("gateway_closes_total", {"code": "3008"}) is None:
+            sent += 1
+            await service.engine.publish(BARS, "x" * 50_000, final=True)
+            assert (await good.receive())["push"]["pub"]["offset"] == sent
+            assert sent < 1000
+        assert service.sample("gateway_connections") == 1
+
+
+async def test_leaving_closes_every_client_with_3001() -> None:
+    sockets = []
+    async with running() as service:
+        for _ in range(3):
+            socket = await connect(service.url)
+            await socket.send(json.dumps(CONNECT))
+            assert "connect" in json.loads(await socket.recv())
+            sockets.append(socket)
+    for socket in sockets:
+        await socket.wait_closed()
+        assert (socket.close_code, socket.close_reason) == (3001, "shutdown")
+
+
+async def test_counts_of_connections_and_deliveries_are_true() -> None:
+    async with running() as service, service.connected() as one, service.connected() as two:
+        await one.ask(subscribe(BARS))
+        await two.ask(subscribe(BARS))
+        await service.engine.publish(BARS, json.loads("1"), final=True)
+        await one.receive()
+        await two.receive()
+        assert service.sample("gateway_connections") == 2
+        assert service.sample("gateway_deliveries_total") == 2
