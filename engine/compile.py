@@ -34,17 +34,22 @@ def node_keys(program: Program) -> tuple[str, ...]:
     return tuple(keys)
 
 
+def remembers(operation: Operation) -> bool:
+    """True for an operation that needs the bars before the one in hand."""
+    return operation.kernel in ("ago", "smooth", "moments", *MERGES)
+
+
 def build_node(operation: Operation, width: int, began: int) -> Node:
     """A node for `operation` without history, to be linked to its inputs. GraphError for an unknown kernel."""
-    kernel = _memory(operation, width, began)
-    if kernel is None:
-        value = np.full(width, np.nan)
+    value = np.full(width, np.nan)
+    if not remembers(operation):
         return Node(operation.ready, operation.settled, began, value, _step(operation), None)
-    return Node(operation.ready, operation.settled, began, np.full(width, np.nan), kernel.step, kernel.keep)
+    kernel = _memory(operation, width, began)
+    return Node(operation.ready, operation.settled, began, value, kernel.step, kernel.keep)
 
 
-def _memory(operation: Operation, width: int, began: int) -> Ago | Smooth | Window | Moments | None:
-    """The kernel of an operation that needs history, None for one that needs none."""
+def _memory(operation: Operation, width: int, began: int) -> Ago | Smooth | Window | Moments:
+    """The kernel of an operation that needs history."""
     parameters = operation.parameters
     match operation.kernel:
         case "ago":
@@ -54,9 +59,8 @@ def _memory(operation: Operation, width: int, began: int) -> Ago | Smooth | Wind
             return Smooth(width, began, operation.ready - int(n) + 1, int(n), weight)
         case "moments":
             return Moments(width, int(parameters[0]))
-        case name if name in MERGES:
+        case name:
             return Window(width, MERGES[name], int(parameters[0]))
-    return None
 
 
 def _step(operation: Operation) -> Step:

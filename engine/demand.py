@@ -46,9 +46,7 @@ class Demand:
         self._rung.clear()
         self._unwanted_since.update(dict.fromkeys([*started, *repeated]))
         dropped = tuple(
-            channel
-            for channel, since in self._unwanted_since.items()
-            if since is not None and now_s - since >= GRACE_S
+            channel for channel, since in self._unwanted_since.items() if since is not None and now_s - since >= GRACE_S
         )
         for channel in dropped:
             del self._unwanted_since[channel]

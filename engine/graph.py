@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.columns import Columns
-from engine.compile import build_node, node_keys
+from engine.compile import build_node, node_keys, remembers
 from engine.errors import GraphError
 from engine.kernels.instant import Births, Column, Instant, Slots
 from engine.kernels.node import Node
@@ -31,6 +31,7 @@ class Signal:
 
     def __init__(self, graph: "Graph", expression: Expression, program: Program) -> None:
         self.expression = expression
+        self.program = program
         self.outputs = program.outputs
         self.ready = program.ready
         self.settled = program.settled
@@ -39,7 +40,6 @@ class Signal:
         self.nodes: tuple[Node, ...] = ()
         self.results: tuple[Node, ...] = ()
         self._graph = graph
-        self._places = program.results
 
     @property
     def values(self) -> Values:
@@ -64,7 +64,7 @@ class Signal:
     def link(self, nodes: Mapping[str, Node]) -> None:
         """Reads its values from `nodes` from now on."""
         self.nodes = tuple(nodes[key] for key in self.keys)
-        self.results = tuple(self.nodes[place] for place in self._places)
+        self.results = tuple(self.nodes[place] for place in self.program.results)
 
 
 class Graph:
@@ -100,11 +100,10 @@ class Graph:
         """
         for bar in history:
             self._check(bar)
-        program = build_program(expression)
         signal = self._signals.get(expression)
         if signal is None:
-            signal = Signal(self, expression, program)
-        self._extend(signal, program, history)
+            signal = Signal(self, expression, build_program(expression))
+        self._extend(signal, history)
         if signal.watchers == 0:
             self._signals[expression] = signal
             for node in signal.nodes:
@@ -175,27 +174,23 @@ class Graph:
             self._planned = (list(signals), tuple(nodes))
         return self._planned[1]
 
-    def _extend(self, signal: Signal, program: Program, history: Sequence[Columns]) -> None:
+    def _extend(self, signal: Signal, history: Sequence[Columns]) -> None:
         """Links `signal` to the nodes that there are, unless they know less than `history` tells, else to new ones."""
         began = self.number - len(history)
         old = {key: self._nodes[key] for key in signal.keys if key in self._nodes}
-        built = {
-            key: build_node(operation, self.width, began)
-            for key, operation in zip(signal.keys, program.operations, strict=True)
-            if key not in old or old[key].began > began
-        }
-        if history and any(node.keep is not None for node in built.values()):
+        operations = dict(zip(signal.keys, signal.program.operations, strict=True))
+        lacking = [key for key in signal.keys if key not in old or old[key].began > began]
+        if history and any(remembers(operations[key]) for key in lacking):
             warmed = self._warmed(signal.expression, history)
-            built = {key: warmed[key] for key in built}
-        self._nodes |= built
-        for key, operation in zip(signal.keys, program.operations, strict=True):
-            if key in built:
-                built[key].link([self._nodes[signal.keys[place]] for place in operation.inputs])
+            new = {key: warmed[key] for key in lacking}
+        else:
+            new = {key: build_node(operations[key], self.width, began) for key in lacking}
+        self._nodes |= new
+        for key, node in new.items():
+            node.link([self._nodes[signal.keys[place]] for place in operations[key].inputs])
         signal.link(self._nodes)
-        self._replace({node: built[key] for key, node in old.items() if key in built})
-        newest = history[-1] if history else self._newest
-        if newest is not None:
-            self._recall(built.values(), newest)
+        self._replace({node: new[key] for key, node in old.items() if key in new})
+        self._recall(history[-1] if history else self._newest)
 
     def _replace(self, replaced: Mapping[Node, Node]) -> None:
         """Reads the new nodes wherever the old ones, which knew less, were read."""
@@ -207,12 +202,15 @@ class Graph:
             node.link([replaced.get(source, source) for source in node.inputs])
         for signal in self._signals.values():
             signal.link(self._nodes)
+        self._planned = ([], ())
 
-    def _recall(self, nodes: Iterable[Node], newest: Columns) -> None:
-        """Gives nodes that need no history their value at the last commit."""
+    def _recall(self, newest: Columns | None) -> None:
+        """Gives every node that needs no history its value at the last commit, the bar `newest`."""
+        if newest is None:
+            return
         instant = Instant(newest, self.number, self._births)
         with np.errstate(all="ignore"):
-            for node in nodes:
+            for node in self._nodes.values():
                 if node.keep is None:
                     node.value = node.step(instant, *[source.value for source in node.inputs])
 
@@ -223,6 +221,7 @@ class Graph:
         for bar in history:
             scratch.commit(bar)
         self._births = self._births.earliest(scratch._births)
+        self._ages.clear()
         return scratch._nodes
 
 

@@ -133,4 +133,3 @@ class EngineLoop:
         self._shard.unwatch(channel)
         self._publisher.drop(topic, name)
         self._metrics.channels.set(len(self._computed))
-

@@ -93,7 +93,7 @@ class Publisher:
     async def acquire(self, owner: Owner) -> None:
         """Own every topic; waits for one that another engine owns until its lease has run out."""
         for topic in self._waiting:
-            while (ownership := await self._bus.acquire(topic, self._identity, owner)) is None:
+            while (ownership := await self._bus.acquire(topic, self._identity, owner)) is None:  # noqa: ASYNC110
                 await asyncio.sleep(ACQUIRE_RETRY_S)
             self._owned[topic] = ownership
 
@@ -143,7 +143,7 @@ def _batch(expected: Ownership, waiting: _Waiting) -> tuple[Batch, tuple[str, st
     number, first = expected.number, expected.next_offset
     finals = list(waiting.finals)
     live = [Publication(channel, payload) for channel, payload in waiting.live.items()]
-    envelopes = []
+    envelopes: list[bytes] = []
     while finals or live or not envelopes:
         part, finals = tuple(finals[:MAX_PUBLICATIONS]), finals[MAX_PUBLICATIONS:]
         room = MAX_PUBLICATIONS - len(part) if not finals else 0

@@ -7,7 +7,6 @@ import numpy as np
 from msgspec import Struct
 
 from engine.bars import Closed, VenueBars
-from engine.columns import Columns
 from engine.errors import UnknownChannelError
 from engine.graph import Graph, Signal, Values
 from engine.payloads import Moment, bar_payload, signal_payload

@@ -201,10 +201,8 @@ class Watermark:
     def _accept(self, judged: _Judgement, start: int, stop: int) -> int:
         """Accept the ticks from `start` on up to the first that is refused, at most to `stop`; where it ended."""
         window = self._window.copy()
-        peaks = len(judged.peaks)
         end = judged.accept(window, start, stop, self._ahead_ns)
         if end < stop:  # What came before it is accepted for certain: take just that.
-            del judged.peaks[peaks:]
             window = self._window
             if end > start:
                 judged.accept(window, start, end, self._ahead_ns)

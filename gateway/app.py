@@ -23,7 +23,7 @@ from gateway.server import serve
 from gateway.user_service import UserService
 from gateway.websocket import text_frame
 from runtime.clock import Clock
-from wire import close, codec_json
+from wire import codec_json
 from wire.market import NS_PER_S
 
 PROBE_PERIOD_S: Final = 5.0
@@ -53,7 +53,6 @@ async def gateway(
         broker,
         hub,
         topics=config.redis.topics,
-        evicted=lambda subscription: subscription.sink.evict(subscription, close.POSITION_LOST),
         schedule_round=rounds.schedule,
         metrics=metrics,
     )

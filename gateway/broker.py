@@ -19,7 +19,7 @@ class Listener(Protocol):
 
 
 class Broker(Protocol):
-    """What a gateway asks of the bus. The rules are those of docs/bus.md; every method may raise BusUnavailableError."""
+    """What a gateway asks of the bus, by the rules of docs/bus.md. Every method may raise BusUnavailableError."""
 
     def listen(self, listener: Listener) -> AbstractContextManager[None]:
         """All topics are heard from entering to leaving."""

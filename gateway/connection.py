@@ -120,10 +120,15 @@ class Connection(asyncio.Protocol):
         log.info(
             "connection.closed",
             code=code,
-            cause="client" if self.closed_with is None else self.closed_with.reason,
+            cause=self._cause(exc),
             subject=self._session.subject or None,
             duration=round(self._parts.clock.monotonic_ns() / 1e9 - self._started_s, 3),
         )
+
+    def _cause(self, error: Exception | None) -> str:
+        if self.closed_with is not None:
+            return self.closed_with.reason
+        return "client" if error is None else f"network: {error}"
 
     # the round's side
 

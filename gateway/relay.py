@@ -13,6 +13,7 @@ from gateway.errors import BusUnavailableError, ChannelRefusedError
 from gateway.hub import Floor, Hub, Joiner, Subscription
 from gateway.metrics import GatewayMetrics
 from gateway.recovery import Recovery, recover
+from wire import close
 from wire.envelope import Description, Envelope, Held
 from wire.position import Epoch, Offset, StreamPosition
 
@@ -52,8 +53,7 @@ class _Line:
 class Relay:
     """Hears a broker for a hub.
 
-    `evicted` is told of each subscription that lost its position; `schedule_round` is called when something became
-    pending in the hub.
+    `schedule_round` is called when something became pending in the hub.
     """
 
     def __init__(
@@ -62,7 +62,6 @@ class Relay:
         hub: Hub,
         *,
         topics: int,
-        evicted: Callable[[Subscription], None],
         schedule_round: Callable[[], None],
         metrics: GatewayMetrics,
         read_timeout_s: float = READ_TIMEOUT_S,
@@ -70,7 +69,6 @@ class Relay:
         self._broker = broker
         self._hub = hub
         self._lines = [_Line() for _ in range(topics)]
-        self._evicted = evicted
         self._schedule_round = schedule_round
         self._metrics = metrics
         self._read_timeout_s = read_timeout_s
@@ -221,4 +219,4 @@ class Relay:
             self._metrics.resets.inc()
         for subscription in evicted:
             self.leave(subscription)
-            self._evicted(subscription)
+            subscription.sink.evict(subscription, close.POSITION_LOST)

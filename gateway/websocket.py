@@ -4,6 +4,7 @@ The library parses, masks, checks and closes; joining fragments, checking UTF-8,
 ours, and the shared bytes of a published frame are here.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from websockets.frames import Frame, Opcode
@@ -27,7 +28,7 @@ def text_frame(payload: bytes) -> bytes:
     return Frame(Opcode.TEXT, payload).serialize(mask=False)
 
 
-def _select_subprotocol(_: ServerProtocol, offered: "list[Subprotocol] | tuple[Subprotocol, ...]") -> Subprotocol | None:
+def _select_subprotocol(_: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
     return Subprotocol(SUBPROTOCOL) if SUBPROTOCOL in offered else None
 
 

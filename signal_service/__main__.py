@@ -6,8 +6,8 @@ import os
 import sys
 from typing import Final, NoReturn
 
-from runtime.lifecycle import EXIT_ABORTED, EXIT_FAILURE, EXIT_USAGE
 from runtime.errors import ConfigError, ServiceError
+from runtime.lifecycle import EXIT_ABORTED, EXIT_FAILURE, EXIT_USAGE
 from signal_service.version import VERSION
 
 COMMANDS: Final = ("demo", "engine", "gateway", "standin", "subscribe", "compute", "indicators")

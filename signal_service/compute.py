@@ -4,12 +4,12 @@ import argparse
 import heapq
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Final
 
+from engine.errors import UnknownChannelError
 from engine.feeds.feed import Feed, FeedState
 from engine.venue import Boundary, Venue
-from engine.errors import UnknownChannelError
 from signal_service.arguments import FEED_HELP
 from signal_service.errors import UsageError
 from signal_service.feeds import compute_feeds

@@ -56,9 +56,7 @@ async def _serve(arguments: argparse.Namespace, feeds: Sequence[Feed], stop: Sto
             demo(
                 feeds, host=arguments.host, port=arguments.port, clock=clock, registry=registry, version=VERSION
             ) as running,
-            Admin(
-                host=arguments.host, port=arguments.admin_port, registry=registry, checks=running.checks
-            ) as admin,
+            Admin(host=arguments.host, port=arguments.admin_port, registry=registry, checks=running.checks) as admin,
         ):
             print(_greeting(arguments.host, running.port, admin.port, feeds), flush=True)
             await stop.wait()

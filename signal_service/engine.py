@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from engine.app import engine
 from engine.config import EngineConfig
+from engine.feeds.feed import Feed
 from runtime.admin import Admin
 from runtime.clock import SystemClock
 from runtime.config import load_config
@@ -53,13 +55,12 @@ def _run(arguments: argparse.Namespace) -> int:
         print("the configuration is valid")
         return 0
     configure_logs()
-    return run(lambda stop: _work(config, stop))
+    return run(lambda stop: _work(config, feeds, stop))
 
 
-async def _work(config: EngineConfig, stop: Stop) -> None:
+async def _work(config: EngineConfig, feeds: Sequence[Feed], stop: Stop) -> None:
     clock, registry = SystemClock(), CollectorRegistry()
     broker = MemoryBroker(topics=config.redis.topics, monotonic_s=lambda: clock.monotonic_ns() / NS_PER_S)
-    feeds = live_feeds([each.feed for each in config.feeds])
     async with engine(feeds, broker, topics=config.redis.topics, clock=clock, registry=registry) as running:
         checks = running.checks
         async with Admin(host=config.admin.host, port=config.admin.port, registry=registry, checks=checks):

@@ -2,7 +2,6 @@
 
 import argparse
 
-
 from signal_service.errors import UsageError
 from wire import expression
 from wire.catalogue import INDICATORS, Indicator

@@ -87,6 +87,7 @@ class _Printer:
     limit: int | None
     printed: int = 0
     failure: str | None = None
+    noted: str | None = None
     done: asyncio.Event = field(default_factory=asyncio.Event)
 
     def publication(self, channel: str, offset: int, data: object) -> None:
@@ -104,8 +105,10 @@ class _Printer:
             self.done.set()
 
     def note(self, what: str) -> None:
-        if not self.done.is_set():
+        """Say what happens, unless it was said last."""
+        if not self.done.is_set() and what != self.noted:
             print(what, file=sys.stderr, flush=True)
+            self.noted = what
 
 
 class _ClientEvents(ClientEventHandler):

@@ -52,7 +52,7 @@ class Owner(Protocol):
 class _Topic:
     """What is held of one topic."""
 
-    __slots__ = ("demand", "finals", "finals_bytes", "first_held", "lease_until_s", "newest", "ownership", "owner")
+    __slots__ = ("demand", "finals", "finals_bytes", "first_held", "lease_until_s", "newest", "owner", "ownership")
 
     def __init__(self) -> None:
         self.ownership = Ownership("", Epoch(""), Offset(1), 0, {})
@@ -121,9 +121,7 @@ class MemoryBroker:
         for channel in batch.dropped:
             held.newest.pop(channel, None)
         before = held.ownership
-        held.ownership = Ownership(
-            before.owner, before.epoch, next_offset, number, {**before.closed, **batch.closed}
-        )
+        held.ownership = Ownership(before.owner, before.epoch, next_offset, number, {**before.closed, **batch.closed})
         held.lease_until_s = self._monotonic_s() + LEASE_S
         return held.ownership
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import inspect
+import os
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 import uvloop
+from hypothesis import settings
 
 from standins.clock import ManualClock
 
@@ -45,6 +47,13 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def pytest_configure() -> None:
+    """Let hypothesis take its time: how long an example takes says more of the machine than of the code."""
+    parent = settings.get_profile("ci" if "CI" in os.environ else "default")
+    settings.register_profile("untimed", parent=parent, deadline=None)
+    settings.load_profile("untimed")
 
 
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:

@@ -64,7 +64,7 @@ class Feed(Protocol):
 
     @property
     def behind(self) -> bool:
-        """True when the clock was held back at its last reading: more is to be had at once."""
+        """True when the clock was held back at its last reading: more may be had at once."""
 
     def drain(self, now_ns: int) -> TickBatch:
         """Everything received up to `now_ns` that was not given yet, in order of receipt.

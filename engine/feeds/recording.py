@@ -61,7 +61,7 @@ def frames(path: str) -> Iterator[tuple[int, bytes]]:
         with _open(path) as lines:
             for line in lines:
                 number += 1
-                stamp, _, frame = line.partition(b" ")
+                stamp, _, frame = line.rstrip().partition(b" ")
                 if not stamp.isdigit() or int(stamp) >= _END_OF_TIME_NS or not frame:
                     raise _fault(path, number, line)
                 last_ns = max(last_ns, int(stamp))

@@ -124,10 +124,10 @@ class Synthetic:
     def now_ns(self) -> int:
         """The clock's time, or as far behind it as one step may go."""
         # The last ticks come in a latency after the end, and that is where time ends.
-        reach_ns = min(self._drained_ns + self._stride_ns, self._end_ns + _MAX_LATENCY_NS)
-        due_ns = reach_ns if self._clock_ns is None else self._clock_ns()
-        ended = self._drained_ns >= self._end_ns + _MAX_LATENCY_NS
-        self.behind = not ended and (self._clock_ns is None or due_ns > reach_ns)
+        last_ns = self._end_ns + _MAX_LATENCY_NS
+        reach_ns = min(self._drained_ns + self._stride_ns, last_ns)
+        due_ns = last_ns if self._clock_ns is None else self._clock_ns()
+        self.behind = min(due_ns, last_ns) > reach_ns
         return max(self._drained_ns, min(due_ns, reach_ns))
 
     def drain(self, now_ns: int) -> TickBatch:

@@ -10,7 +10,7 @@ BEFORE_ALL: Final = -(2**62)
 """A boundary before any other."""
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Node:
     """One operation in one graph, over all its slots.
 

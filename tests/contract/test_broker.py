@@ -74,7 +74,9 @@ def final(n: int, channel: str = RSI) -> Publication:
     return Publication(channel, b'{"v":%d}' % n)
 
 
-async def test_a_topic_has_one_owner_until_its_lease_runs_out(broker: MemoryBroker, owner: Owner, clock: ManualClock) -> None:
+async def test_a_topic_has_one_owner_until_its_lease_runs_out(
+    broker: MemoryBroker, owner: Owner, clock: ManualClock
+) -> None:
     await acquired(broker, owner)
     assert await broker.acquire(3, "engine-2", owner) is None
     clock.advance(LEASE_S + 0.001)
@@ -288,7 +290,7 @@ async def test_nobody_describes_a_channel_without_an_owner(broker: MemoryBroker)
 async def test_instruments_are_known_once_an_engine_has_named_them(broker: MemoryBroker) -> None:
     assert await broker.instruments("DEMO") is None
     await broker.announce({"DEMO": ["S01", "S02"]})
-    assert await broker.instruments("DEMO") == {"S01", "S02"}
+    assert await broker.instruments("DEMO") == frozenset({"S01", "S02"})
 
 
 async def test_the_bus_tells_whether_every_topic_has_an_owner(

@@ -78,8 +78,8 @@ class PlainBars:
             self.tick(index, *tick)
 
     def offset(self, second: int) -> int:
-        recent = [lag for at, lag in self.lags.items() if at > second - 60]
-        return min(recent) if recent else self.lags[max(self.lags)]
+        recent = [self.lags[at] for at in range(second - 59, second + 1) if at in self.lags]
+        return min(recent) if recent else self.lags[self.newest]
 
     def let_time_pass(self, received: int) -> None:
         if not self.lags:
@@ -96,8 +96,9 @@ class PlainBars:
         lag = received - event
         if not self.lags:
             self.lags[second] = lag
-        elif max(self.lags) <= second - 60:
+        elif self.newest <= second - 60:
             self.lags[second] = self.offset(second)
+        self.newest = max(self.newest, *self.lags) if len(self.lags) < 2 else self.newest
         refused = lag < self.offset(second) - SECOND
         if refused:
             self.refused.append(index)

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from engine.columns import Columns
 from engine.errors import GraphError
 from engine.graph import Graph, Signal, Values
+from engine.kernels.instant import Instant
+from engine.kernels.node import Node
 from tests.engine.market_columns import Market, Prices, random_market, same_bits
 from wire.catalogue import INDICATORS
 from wire.expression import canonical, parse
@@ -139,6 +141,24 @@ def test_the_forming_bar_in_which_a_slot_is_born_has_its_first_values() -> None:
     assert np.isnan(_values([tr, ema, close])[:, 7]).all()
 
 
+def test_a_kernel_hears_in_the_forming_bar_of_the_slots_that_are_born_in_it() -> None:
+    market = random_market(seed=16, bars=12, slots=8).born_at([0] * 7 + [10])
+    graph, (signal,) = _watched(market, ["close"])
+    for bar in market.bars(0, 10):
+        graph.commit(bar)
+    heard: list[object] = []
+
+    def step(instant: Instant) -> Prices:
+        heard.append([array.tolist() for array in instant.young(0, 1, 0) or ()])
+        return instant.columns.close
+
+    signal.nodes = signal.results = (Node(1, 1, 0, market.close[0], step, None),)
+    graph.peek(market.bar(10), [signal])
+    graph.peek(market.bar(10), [signal], np.array([7]))
+    graph.peek(market.bar(10), [signal], np.array([0]))
+    assert heard == [[[7], [1]], [[0], [1]], []]
+
+
 @pytest.mark.parametrize("text", TEXTS)
 def test_there_is_no_value_before_a_slot_is_ready_and_always_one_after(text: str) -> None:
     births = [0, 1, 7, 40]
@@ -228,7 +248,9 @@ def test_history_may_reach_back_before_the_first_bar_of_the_graph() -> None:
     assert expected[0].ages().tolist() == [0, 0, 0]
     for bar in market.bars(0, 60):
         whole.commit(bar)
+    assert fresh.watch(parse("close")).ages().tolist() == [0, 0, 0]
     signals = [fresh.watch(parse(text), market.bars(0, 60)) for text in TEXTS]
+    assert fresh.watch(parse("close")).ages().tolist() == [60, 50, 0]
     for bar in market.bars(60):
         whole.commit(bar)
         fresh.commit(bar)
@@ -255,15 +277,23 @@ def test_a_node_that_knew_less_takes_the_longer_history_for_all_who_read_it() ->
     graph = Graph(3)
     for bar in market.bars(0, 50):
         graph.commit(bar)
-    cold = graph.watch(parse("ema(sma(10), 5) * 2"))
+    cold, other = graph.watch(parse("ema(sma(10), 5) * 2")), graph.watch(parse("sma(10) * 3"))
     assert not cold.ready_mask(forming=True).any()
     warm = graph.watch(parse("sma(10) + 1"), market.bars(0, 50))
+    assert np.allclose(other.values[0], (warm.values[0] - 1) * 3)
+    graph.peek(market.bar(50), [cold, warm])
     again = graph.watch(parse("ema(sma(10), 5) * 2"), market.bars(0, 50))
     assert again is cold
+    peeked = _flat(graph.peek(market.bar(50), [cold, warm]))
     assert same_bits(_values([cold, warm]), _committed(market, ["ema(sma(10), 5) * 2", "sma(10) + 1"])[49])
+    whole = _committed(market, ["ema(sma(10), 5) * 2", "sma(10) + 1"])
+    assert same_bits(peeked, whole[50])
     for bar in market.bars(50):
         graph.commit(bar)
-    assert same_bits(_values([cold, warm]), _committed(market, ["ema(sma(10), 5) * 2", "sma(10) + 1"])[-1])
+    assert same_bits(_values([cold, warm]), whole[-1])
+    for signal in (cold, warm, again, other):
+        graph.unwatch(signal)
+    assert graph.node_count == 0
 
 
 def test_a_cold_node_on_a_warmed_one_warms_up_by_itself() -> None:

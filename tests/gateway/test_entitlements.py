@@ -61,6 +61,8 @@ def test_a_pattern_covers(pattern: str, name: str) -> None:
         pytest.param("signals:*:*", BARS, id="another kind"),
         pytest.param("screens:BINANCE@1m:close*open", "screens:BINANCE@1m:close>open", id="no glob in a screen"),
         pytest.param("screens:BINANCE@1m:close*", SCREEN, id="no rest in a screen's expression"),
+        pytest.param("status:AB*BA", "status:ABA", id="the pieces around a star do not overlap"),
+        pytest.param("status:*A*A*Z", "status:XAZ", id="nor do those between stars"),
         pytest.param("bars:BINANCE:BTCUSDT@1mm*", BARS, id="what stands before a star counts in full"),
     ],
 )

@@ -65,7 +65,12 @@ def test_a_client_hears_of_a_channel_under_the_name_that_it_used() -> None:
 
 def test_nothing_is_framed_for_a_channel_that_nobody_wants() -> None:
     framed: list[bytes] = []
-    hub = Hub(lambda spelling, _payload, _offset: framed.append(spelling) or b"")
+
+    def note(spelling: bytes, payload: bytes, offset: int) -> bytes:
+        framed.append(spelling)
+        return frame(spelling, payload, offset)
+
+    hub = Hub(note)
     publish(hub, b"1", 1, 1, final=True)
     assert (framed, hub.touched, len(hub)) == ([], set(), 0)
 

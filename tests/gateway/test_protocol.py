@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
+from websockets.typing import Origin
 
 from gateway.config import TimingConfig
 from standins.user_service import Fault, TokenRecord
@@ -401,10 +402,9 @@ async def test_a_lost_position_is_told_and_nothing_follows_until_the_client_is_b
 
 
 async def test_an_empty_subprotocol_header_counts_as_none() -> None:
-    async with running() as service:
-        async with service.raw(additional_headers={"Sec-WebSocket-Protocol": ""}) as peer:
-            assert peer.socket.subprotocol is None
-            assert "connect" in await peer.ask(CONNECT)
+    async with running() as service, service.raw(additional_headers={"Sec-WebSocket-Protocol": ""}) as peer:
+        assert peer.socket.subprotocol is None
+        assert "connect" in await peer.ask(CONNECT)
 
 
 async def test_the_json_subprotocol_is_chosen_when_it_is_offered() -> None:
@@ -427,7 +427,7 @@ async def test_a_page_of_another_origin_is_403_and_a_bot_without_one_is_let_in()
         async with service.connected():
             pass
         with pytest.raises(InvalidStatus) as refused:
-            await connect(service.url, origin="https://desk.example.evil")
+            await connect(service.url, origin=Origin("https://desk.example.evil"))
     assert refused.value.response.status_code == 403
 
 
@@ -477,6 +477,7 @@ async def test_a_client_that_does_not_read_is_dropped_and_the_others_are_served(
             assert (await good.receive())["push"]["pub"]["offset"] == sent
             assert sent < 1000
         assert service.sample("gateway_connections") == 1
+        bad.socket.transport.abort()
 
 
 async def test_leaving_closes_every_client_with_3001() -> None:

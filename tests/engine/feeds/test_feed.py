@@ -1,7 +1,6 @@
 """What every feed keeps to, whatever its kind."""
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,14 +17,14 @@ KINDS = ("replay", "looping replay", "replay at full speed", "synthetic", "synth
 @pytest.fixture(params=KINDS)
 def feed(request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock) -> Feed:
     file = record(tmp_path / "a", ((number / 50, raw(trade(number, at_ms=number * 20))) for number in range(2000)))
-    makers: dict[str, Callable[[], Feed]] = {
-        "replay": lambda: Replay([file], clock_ns=clock.wall_ns),
-        "looping replay": lambda: Replay([file], clock_ns=clock.wall_ns, loop=True),
-        "replay at full speed": lambda: Replay([file]),
-        "synthetic": lambda: Synthetic(duration_s=60, start_ns=clock.wall_ns(), clock_ns=clock.wall_ns),
-        "synthetic at full speed": lambda: Synthetic(duration_s=60, start_ns=T0),
+    feeds: dict[str, Feed] = {
+        "replay": Replay([file], clock_ns=clock.wall_ns),
+        "looping replay": Replay([file], clock_ns=clock.wall_ns, loop=True),
+        "replay at full speed": Replay([file]),
+        "synthetic": Synthetic(duration_s=60, start_ns=clock.wall_ns(), clock_ns=clock.wall_ns),
+        "synthetic at full speed": Synthetic(duration_s=60, start_ns=T0),
     }
-    return makers[request.param]()
+    return feeds[request.param]
 
 
 def test_venue_and_symbols_are_known_at_once_and_upper_case(feed: Feed) -> None:

@@ -74,10 +74,10 @@ def test_a_packed_recording_with_a_broken_middle_is_named(tmp_path: Path) -> Non
 
 
 def test_a_recording_without_a_trade_is_none(tmp_path: Path) -> None:
-    with pytest.raises(FeedError, match="quiet: .* found no trade"):
+    with pytest.raises(FeedError, match=r"quiet: .* found no trade"):
         scan(record(tmp_path / "quiet", FRAMES[1:2]))
     (tmp_path / "empty").write_bytes(b"")
-    with pytest.raises(FeedError, match="empty: .* found no trade"):
+    with pytest.raises(FeedError, match=r"empty: .* found no trade"):
         scan(str(tmp_path / "empty"))
 
 

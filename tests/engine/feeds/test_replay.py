@@ -109,15 +109,13 @@ def test_a_clock_that_outruns_the_replay_is_held_back(tmp_path: Path, clock: Man
     feed = Replay([record(tmp_path / "many", frames)], clock_ns=clock.monotonic_ns)
     feed.drain(feed.now_ns())
     clock.advance(4)
-    now_ns = feed.now_ns()
-    assert now_ns < T0 + 4 * S
-    assert feed.behind
-    steps = 0
-    while feed.behind:
-        feed.drain(feed.now_ns())
-        steps += 1
-    assert feed.now_ns() == T0 + 4 * S
-    assert 2 < steps < 10
+    reached: list[int] = []
+    while not reached or feed.behind:
+        reached.append(feed.now_ns())
+        feed.drain(reached[-1])
+    assert reached == sorted(set(reached))
+    assert reached[-1] == T0 + 4 * S
+    assert 2 < len(reached) < 10
 
 
 def ticks_of(batches: Sequence[TickBatch]) -> list[bytes]:
@@ -201,7 +199,7 @@ def test_a_loop_keeps_time_between_its_rounds(file: str, clock: ManualClock) -> 
 
 def test_a_loop_of_many_days_is_still_sound(file: str) -> None:
     feed = Replay([file], loop=True)
-    for _ in range(2 * 1440):
+    for _ in range(1500):
         assert len(feed.drain(feed.now_ns())) == 10
 
 
