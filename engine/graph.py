@@ -188,6 +188,7 @@ class Graph:
         self._nodes |= new
         for key, node in new.items():
             node.link([self._nodes[signal.keys[place]] for place in operations[key].inputs])
+            node.watchers = 0
         signal.link(self._nodes)
         self._replace({node: new[key] for key, node in old.items() if key in new})
         self._recall(history[-1] if history else self._newest)

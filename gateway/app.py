@@ -44,7 +44,7 @@ async def gateway(
 ) -> AsyncIterator[RunningGateway]:
     """Serve from entering to leaving; on leaving, every client is closed with 3001.
 
-    Raises OSError when the address cannot be bound.
+    Raises ListenError when the address cannot be bound.
     """
     metrics = GatewayMetrics(registry)
     hub = Hub(lambda spelling, payload, offset: text_frame(codec_json.encode_publication(spelling, payload, offset)))

@@ -10,6 +10,7 @@ from gateway.config import ListenConfig, TimingConfig
 from gateway.connection import Connection, Parts
 from gateway.session import Session
 from gateway.websocket import WebSocket
+from runtime.errors import ListenError
 from wire import close
 
 
@@ -17,7 +18,7 @@ from wire import close
 async def serve(config: ListenConfig, timing: TimingConfig, parts: Parts, version: str) -> AsyncIterator[int]:
     """Serve until left, then close every client with 3001. Yields the port that was bound.
 
-    Raises OSError when the address cannot be bound.
+    Raises ListenError when the address cannot be bound.
     """
     origins = None if "*" in config.origins else config.origins
 
@@ -31,7 +32,11 @@ async def serve(config: ListenConfig, timing: TimingConfig, parts: Parts, versio
         first_ping_s = random.uniform(timing.ping_s / 2, timing.ping_s)  # noqa: S311 - spreads load, guards nothing
         return Connection(WebSocket(origins), session, parts, timing, first_ping_s)
 
-    server = await asyncio.get_running_loop().create_server(connect, config.host, config.port, backlog=1024)
+    try:
+        server = await asyncio.get_running_loop().create_server(connect, config.host, config.port, backlog=1024)
+    except OSError as error:
+        address = f"{config.host}:{config.port}"
+        raise ListenError(f"gateway: expected a free address, found {address} unusable: {error.strerror}") from error
     try:
         yield server.sockets[0].getsockname()[1]
     finally:

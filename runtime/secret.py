@@ -34,8 +34,6 @@ class Secret:
     def __repr__(self) -> str:
         return _HIDDEN
 
-    __str__ = __repr__
-
     def __format__(self, spec: str) -> str:
         return format(_HIDDEN, spec)
 

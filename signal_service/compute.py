@@ -40,17 +40,16 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 def _run(arguments: argparse.Namespace) -> int:
     feeds = compute_feeds(arguments.feed)
     venues = {feed.venue: Venue(feed.venue, feed.instruments, grace_ns=feed.grace_ns) for feed in feeds}
-    spellings: dict[str, list[str]] = {}
-    for name in dict.fromkeys(arguments.channels):
-        channel = _channel(name)
+    wanted = {json.dumps(name): _channel(name) for name in arguments.channels}
+    for channel in wanted.values():
         _watch(venues, channel)
-        spellings.setdefault(channel.name, []).append(json.dumps(name))
-    order = {name: place for place, name in enumerate(spellings)}
+    canonical = [(spelling, channel.name) for spelling, channel in wanted.items()]
     streams = [_boundaries(venues[feed.venue], feed) for feed in feeds]
     for boundary in heapq.merge(*streams, key=_instant):
-        for publication in sorted(boundary.finals, key=lambda p: order[p.channel]):
-            for spelling in spellings[publication.channel]:
-                print(f'{{"channel":{spelling},"data":{publication.payload.decode()}}}')
+        payloads = {final.channel: final.payload for final in boundary.finals}
+        for spelling, name in canonical if payloads else ():
+            if name in payloads:
+                print(f'{{"channel":{spelling},"data":{payloads[name].decode()}}}')
     sys.stdout.flush()
     return 0
 

@@ -12,7 +12,6 @@ from prometheus_client import CollectorRegistry
 from engine.feeds.feed import Feed
 from runtime.admin import Admin
 from runtime.clock import SystemClock
-from runtime.errors import ListenError
 from runtime.lifecycle import Stop, run
 from runtime.logs import LogConfig, configure_logs
 from signal_service.arguments import FEED_HELP, port
@@ -51,18 +50,15 @@ def _run(arguments: argparse.Namespace) -> int:
 
 async def _serve(arguments: argparse.Namespace, feeds: Sequence[Feed], stop: Stop) -> None:
     clock, registry = SystemClock(), CollectorRegistry()
-    try:
-        async with (
-            demo(
-                feeds, host=arguments.host, port=arguments.port, clock=clock, registry=registry, version=VERSION
-            ) as running,
-            Admin(host=arguments.host, port=arguments.admin_port, registry=registry, checks=running.checks) as admin,
-        ):
-            print(_greeting(arguments.host, running.port, admin.port, feeds), flush=True)
-            await stop.wait()
-            print("closing", flush=True)
-    except OSError as error:
-        raise ListenError(f"cannot listen on {arguments.host}:{arguments.port}: {error.strerror}") from error
+    async with (
+        demo(
+            feeds, host=arguments.host, port=arguments.port, clock=clock, registry=registry, version=VERSION
+        ) as running,
+        Admin(host=arguments.host, port=arguments.admin_port, registry=registry, checks=running.checks) as admin,
+    ):
+        print(_greeting(arguments.host, running.port, admin.port, feeds), flush=True)
+        await stop.wait()
+        print("closing", flush=True)
 
 
 def _greeting(host: str, gateway_port: int, admin_port: int, feeds: Sequence[Feed]) -> str:
@@ -70,7 +66,7 @@ def _greeting(host: str, gateway_port: int, admin_port: int, feeds: Sequence[Fee
     url = f"ws://{host}:{gateway_port}/connection/websocket"
     feed = feeds[0]
     instrument = f"{feed.venue}:{feed.instruments[0]}"
-    command = [_program(), "subscribe", f"signals:{instrument}@1s:rsi(14)", f"bars:{instrument}@1s"]
+    command = [*_program(), "subscribe", f"signals:{instrument}@1s:rsi(14)", f"bars:{instrument}@1s"]
     if gateway_port != 8000 or host != "127.0.0.1":
         command += ["--url", url]
     symbols = sum(len(each.instruments) for each in feeds)
@@ -86,12 +82,12 @@ def _greeting(host: str, gateway_port: int, admin_port: int, feeds: Sequence[Fee
     )
 
 
-def _program() -> str:
+def _program() -> list[str]:
     """The command as it can be typed here: the one that was started, relative to the working directory."""
     program = Path(sys.argv[0])
     if program.name != "signal-service":
-        return f"{sys.executable} -m signal_service"
+        return [sys.executable, "-m", "signal_service"]
     try:
-        return str(program.absolute().relative_to(Path.cwd()))
+        return [str(program.absolute().relative_to(Path.cwd()))]
     except ValueError:
-        return str(program.absolute())
+        return [str(program.absolute())]

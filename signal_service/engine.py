@@ -63,5 +63,6 @@ async def _work(config: EngineConfig, feeds: Sequence[Feed], stop: Stop) -> None
     broker = MemoryBroker(topics=config.redis.topics, monotonic_s=lambda: clock.monotonic_ns() / NS_PER_S)
     async with engine(feeds, broker, topics=config.redis.topics, clock=clock, registry=registry) as running:
         checks = running.checks
-        async with Admin(host=config.admin.host, port=config.admin.port, registry=registry, checks=checks):
+        async with Admin(host=config.admin.host, port=config.admin.port, registry=registry, checks=checks) as admin:
+            print(f"admin at http://{config.admin.host}:{admin.port}", flush=True)
             await stop.wait()

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from gateway.app import gateway
 from gateway.config import GatewayConfig
+from gateway.websocket import PATH
 from runtime.admin import Admin
 from runtime.clock import SystemClock
 from runtime.config import load_config
@@ -65,5 +66,7 @@ async def _serve(config: GatewayConfig, stop: Stop) -> None:
     broker = MemoryBroker(topics=config.redis.topics, monotonic_s=lambda: clock.monotonic_ns() / NS_PER_S)
     async with gateway(config, broker, clock=clock, registry=registry, version=VERSION) as running:
         checks = running.checks
-        async with Admin(host=config.admin.host, port=config.admin.port, registry=registry, checks=checks):
+        async with Admin(host=config.admin.host, port=config.admin.port, registry=registry, checks=checks) as admin:
+            print(f"admin at http://{config.admin.host}:{admin.port}")
+            print(f"gateway at ws://{config.listen.host}:{running.port}{PATH}", flush=True)
             await stop.wait()

@@ -79,7 +79,7 @@ class PlainBars:
 
     def offset(self, second: int) -> int:
         recent = [self.lags[at] for at in range(second - 59, second + 1) if at in self.lags]
-        return min(recent) if recent else self.lags[self.newest]
+        return min(recent) if recent else self.lags[next(reversed(self.lags))]
 
     def let_time_pass(self, received: int) -> None:
         if not self.lags:
@@ -96,9 +96,8 @@ class PlainBars:
         lag = received - event
         if not self.lags:
             self.lags[second] = lag
-        elif self.newest <= second - 60:
+        elif next(reversed(self.lags)) <= second - 60:
             self.lags[second] = self.offset(second)
-        self.newest = max(self.newest, *self.lags) if len(self.lags) < 2 else self.newest
         refused = lag < self.offset(second) - SECOND
         if refused:
             self.refused.append(index)

@@ -11,12 +11,14 @@ MS = 1_000_000
 
 
 def random_stream(seed: int, length: int = 3000, width: int = 6, *, ordinary: bool = True) -> TickBatch:
-    """Ticks over a few minutes: lag, stragglers, silences, stamps far ahead, a venue's clock that jumps, equal times.
+    """Ticks with lag, stragglers, silences, stamps far ahead, a venue's clock that jumps, and equal times.
 
-    Prices have two decimals, so that equal ones come; the venue's clock runs 1.27 s ahead of ours.
+    Prices have two decimals, so that equal ones come; the venue's clock runs 1.27 s ahead of ours. Odd seeds are
+    sparse, minutes long, and the venue's clock goes back and forth by a second.
     """
     random = np.random.default_rng(seed)
-    gaps = random.exponential(30, length)
+    sparse = seed % 2 == 1
+    gaps = random.exponential(400 if sparse else 30, length)
     silent = random.random(length) < 0.004
     gaps[silent] += random.integers(500, 9000, silent.sum())
     if seed % 3 == 0:
@@ -25,6 +27,8 @@ def random_stream(seed: int, length: int = 3000, width: int = 6, *, ordinary: bo
     lag = 20 + random.exponential(40, length)
     straggling = random.random(length) < 0.02
     lag[straggling] += random.integers(100, 2500, straggling.sum())
+    if sparse:
+        lag += 1000 * np.sin(event / 30_000)
     received = event + lag.astype(np.int64) - 1270
     order = np.argsort(received, kind="stable")
     event, received = event[order], received[order]

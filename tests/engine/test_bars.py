@@ -235,6 +235,17 @@ def test_a_forming_bar_without_a_trade_is_flat() -> None:
         assert row_of(bar)[1:] == (10.0, 10.0, 10.0, 10.0, 0.0, 0)
 
 
+def test_what_forms_is_another_bar_when_time_has_closed_one() -> None:
+    bars = bars_of()
+    bars.fold(batch((1.5, 10.0), lag=0.0))
+    before = bars.forming(S1)
+    bars.advance(T0 + 3 * S)
+    after = bars.forming(S1)
+    assert before is not None
+    assert after is not None
+    assert (row_of(before)[0], row_of(after)[0]) == (1, 2)
+
+
 def test_a_bar_handed_out_is_not_written_to_again() -> None:
     bars = bars_of()
     closed = bars.fold(batch((0.5, 10.0), (1.5, 11.0)))

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.bars import Closed, VenueBars
@@ -62,6 +62,7 @@ def test_any_cut_of_the_ticks_gives_the_same_bytes_and_peeks_change_nothing(seed
         assert fingerprint(run(stream, parts, timer=timer, peeking=peeking)) == whole
 
 
+@settings(max_examples=40, deadline=None)
 @given(
     seed=st.integers(0, 1000),
     cuts=st.lists(st.integers(0, 400), max_size=20),

@@ -117,6 +117,7 @@ def test_variables_that_are_not_ours_are_passed_over(tmp_path: Path) -> None:
         "SIGNAL_SERVICE_PORT": "tcp://10.0.0.1:80",
         "SIGNAL_SERVICE_SERVICE_HOST": "10.0.0.1",
         "SIGNAL_FEEDS_7_URL": "beyond",
+        "SIGNAL_FEEDS_URL": "no element",
         "SIGNAL_LISTEN": "x",
         "PORT": "1",
     }

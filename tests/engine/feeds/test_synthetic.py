@@ -85,9 +85,9 @@ def test_prices_walk_and_stay_plausible() -> None:
 
 
 def test_trades_are_irregular_lie_in_their_time_and_come_a_moment_later_in_order() -> None:
-    batch = everything(Synthetic(duration_s=60, start_ns=T0))
+    batch = everything(Synthetic(rate=5000, duration_s=20, start_ns=T0))
     assert batch.event_ns[0] >= T0
-    assert batch.event_ns[-1] < T0 + 60 * S
+    assert batch.event_ns[-1] < T0 + 20 * S
     assert (np.diff(batch.received_ns) >= 0).all()
     lag = batch.received_ns - batch.event_ns
     assert lag.min() >= 1_000_000
