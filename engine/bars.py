@@ -65,6 +65,8 @@ class VenueBars:
         self._newest_ns = np.zeros(width, np.int64)
         self._nothing = np.zeros(width)
         self._none = np.zeros(width, np.int64)
+        for shared in (self._nothing, self._none):
+            shared.flags.writeable = False
         self._changed = np.zeros(width, np.bool_)
         self._seen = self._none
         self._forming: dict[Timeframe, Columns] = {}

@@ -248,9 +248,11 @@ def test_history_may_reach_back_before_the_first_bar_of_the_graph() -> None:
     assert expected[0].ages().tolist() == [0, 0, 0]
     for bar in market.bars(0, 60):
         whole.commit(bar)
-    assert fresh.watch(parse("close")).ages().tolist() == [0, 0, 0]
+    close = fresh.watch(parse("close"))
+    assert close.ages().tolist() == [0, 0, 0]
     signals = [fresh.watch(parse(text), market.bars(0, 60)) for text in TEXTS]
-    assert fresh.watch(parse("close")).ages().tolist() == [60, 50, 0]
+    assert close.ages().tolist() == [60, 50, 0]
+    assert same_bits(close.values[0], market.close[59])
     for bar in market.bars(60):
         whole.commit(bar)
         fresh.commit(bar)

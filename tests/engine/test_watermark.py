@@ -239,19 +239,19 @@ def test_a_hundred_thousand_refused_in_one_batch_take_no_longer_than_a_moment() 
     mark = watermark()
     started = time.process_time()
     passage = mark.observe(events, received)
-    assert time.process_time() - started < 2.0
+    assert time.process_time() - started < 5.0
     assert mark.refused == 100_000
     assert passage.refused is not None
     assert not passage.refused[0]
 
 
-@pytest.mark.parametrize("every", [2, 65, 200, 5000])
-def test_refused_ticks_among_good_ones_take_no_longer_than_a_moment_either(every: int) -> None:
-    received = T0 + np.arange(200_000) * MS
+@pytest.mark.parametrize(("every", "count"), [(2, 100_000), (65, 400_000), (5000, 400_000)])
+def test_refused_ticks_among_good_ones_take_no_longer_than_a_moment_either(every: int, count: int) -> None:
+    received = T0 + np.arange(count) * MS
     events = received - 20 * MS
     events[every::every] += 90 * S
     mark = watermark()
     started = time.process_time()
     mark.observe(events, received)
-    assert time.process_time() - started < 2.0
+    assert time.process_time() - started < 5.0
     assert mark.refused == len(events[every::every])

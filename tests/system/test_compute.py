@@ -45,7 +45,7 @@ def plain_bars(path: Path, length_ms: int) -> list[dict[str, Any]]:
         bar["c"] = price
         bar["v"] += size
         bar["n"] += 1
-    filled = []
+    filled: list[dict[str, Any]] = []
     for start in range(min(bars), max(bars) + 1, length_ms):
         before = filled[-1]["c"] if filled else math.nan
         flat = {"t": start, "o": before, "h": before, "l": before, "c": before, "v": 0.0, "n": 0}
@@ -92,13 +92,15 @@ async def test_the_same_recording_gives_the_same_bytes(recording: Path, channels
 
 
 ORACLES: dict[str, Callable[[Column, Column, Column], Any]] = {
-    "sma(20)": lambda h, l, c: talib.SMA(c, 20),
-    "ema(20)": lambda h, l, c: talib.EMA(c, 20),
-    "rsi(14)": lambda h, l, c: talib.RSI(c, 14),
-    "atr(14)": lambda h, l, c: talib.ATR(h, l, c, 14),
-    "tr": lambda h, l, c: talib.TRANGE(h, l, c),
-    "bbands(20,2)": lambda h, l, c: dict(zip(("upper", "middle", "lower"), talib.BBANDS(c, 20, 2, 2), strict=True)),
-    "macd": lambda h, l, c: dict(zip(("macd", "signal", "hist"), talib.MACD(c, 12, 26, 9), strict=True)),
+    "sma(20)": lambda high, low, c: talib.SMA(c, 20),
+    "ema(20)": lambda high, low, c: talib.EMA(c, 20),
+    "rsi(14)": lambda high, low, c: talib.RSI(c, 14),
+    "atr(14)": lambda high, low, c: talib.ATR(high, low, c, 14),
+    "tr": talib.TRANGE,
+    "bbands(20,2)": lambda high, low, c: dict(
+        zip(("upper", "middle", "lower"), talib.BBANDS(c, 20, 2, 2), strict=True)
+    ),
+    "macd": lambda high, low, c: dict(zip(("macd", "signal", "hist"), talib.MACD(c, 12, 26, 9), strict=True)),
 }
 MACD_SEEDS_FORGOTTEN = 200
 """The bars after which TA-Lib's other seeds of macd no longer show at 1e-9."""
@@ -159,7 +161,7 @@ async def test_a_synthetic_market_repeats_its_bytes_and_needs_an_end() -> None:
     other = await run_command(*command, "synthetic:instruments=3,rate=50,seed=8,duration=10m")
     assert first.status == 0
     assert first.out == again.out != other.out
-    assert [line["data"]["t"] for line in first.lines if line["channel"] == command[1]][0] == 1_704_067_200_000
+    assert next(line["data"]["t"] for line in first.lines) == 1_704_067_200_000
     endless = await run_command(*command, "synthetic")
     assert endless.status == 2
     assert "duration" in endless.error

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import aiohttp
@@ -84,7 +83,8 @@ async def test_what_was_missed_can_be_printed_from_a_position() -> None:
         shown = await run_command("subscribe", channel, "--url", url, "--count", "30")
         kept = [line for line in shown.lines if line["data"]["final"]][-2:]
         async with connect(url) as socket:
-            await socket.send('{"id":1,"connect":{"token":"demo"}}\n{"id":2,"subscribe":{"channel":"%s"}}' % channel)
+            await socket.send('{"id":1,"connect":{"token":"demo"}}')
+            await socket.send(json.dumps({"id": 2, "subscribe": {"channel": channel}}))
             await socket.recv()
             epoch = json.loads(await socket.recv())["subscribe"]["epoch"]
         since = f"{channel}={epoch}:{kept[0]['offset']}"
@@ -116,7 +116,7 @@ async def test_subscribe_prints_a_refusal_with_its_code_and_fails(arguments: lis
 
 
 @pytest.fixture
-def tokens(tmp_path: Path) -> Iterator[Path]:
+def tokens(tmp_path: Path) -> Path:
     path = tmp_path / "tokens.toml"
     path.write_text('[tokens.alice]\nsub = "42"\nchannels = ["bars:DEMO:*"]\n')
     return path

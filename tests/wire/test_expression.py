@@ -226,19 +226,29 @@ def test_any_words_of_the_language_give_an_expression_or_an_error_with_a_place_i
     _is_expression_or_error("".join(words))
 
 
+FRAMES = 300
+"""So many calls within calls are enough for any text."""
+
 _PIECES = ["(", "-", "not ", "abs(", "ema(", "close[", "1+", "1>", "1 or ", "-(", "a.", "(("]
 _PAIRS = [("(", ")"), ("abs(", ")"), ("rsi(", ")"), ("", "[1]"), ("-", ""), ("", "+1"), ("1-(", ")")]
 
 
 @given(st.integers(1, 300), st.sampled_from(_PIECES))
 def test_nothing_recurses_out_of_bounds(times: int, piece: str) -> None:
-    _parses_within(400, piece * times + "1")
+    _parses_within(FRAMES, piece * times + "1")
 
 
 @given(st.integers(1, 120), st.sampled_from(_PAIRS))
 def test_nothing_well_formed_recurses_out_of_bounds(times: int, around: tuple[str, str]) -> None:
     before, after = around
-    _parses_within(400, before * times + "close" + after * times)
+    _parses_within(FRAMES, before * times + "close" + after * times)
+
+
+@pytest.mark.parametrize(
+    "text", ["1+" * 127 + "1", "(" * 79 + "1" + ")" * 79, "-" * 78 + "1", "1" + "[1]" * 84, "abs(" * 60]
+)
+def test_the_worst_that_fits_into_a_text_recurses_no_further(text: str) -> None:
+    _parses_within(FRAMES, text)
 
 
 def _parses_within(frames: int, text: str) -> None:
@@ -261,6 +271,7 @@ def test_the_deepest_the_largest_and_the_longest_expression_are_allowed_and_no_m
     parse("close" + " " * 250)
     with pytest.raises(ExpressionError, match=r"\(256 characters\) at column 256: expected at most 255 bytes"):
         parse("close" + " " * 251)
+    parse("+".join(["1" + "[1]" * 27] * 3))
     with pytest.raises(ExpressionError, match="bytes in canonical form"):
         parse("-".join(["bbands.upper"] * 19))
 
