@@ -11,8 +11,8 @@ from msgspec import Raw, Struct
 
 from gateway.entitlements import Entitlements
 from gateway.hub import Subscription
+from gateway.introspection import Introspection
 from gateway.recovery import Recovery
-from gateway.user_service import Introspection
 from wire import channel as channels
 from wire import close
 from wire.channel import Channel, ChannelError, ChannelKind, MalformedChannelError

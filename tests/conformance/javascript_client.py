@@ -68,7 +68,7 @@ class JavaScriptClient:
         await self._send("disconnect")
 
     async def subscribe(self, channel: str, since: tuple[str, int] | None = None) -> None:
-        """Begin to subscribe, perhaps from a position (epoch, offset)."""
+        """Begin to subscribe, perhaps from a position (epoch, offset); or again, after an unsubscribe."""
         position = {} if since is None else {"since": {"epoch": since[0], "offset": since[1]}}
         await self._send("subscribe", channel=channel, **position)
 

@@ -26,7 +26,7 @@ class OfficialClient(Protocol):
         """Disconnect, keeping the subscriptions and their positions."""
 
     async def subscribe(self, channel: str, since: tuple[str, int] | None = None) -> None:
-        """Begin to subscribe, perhaps from a position (epoch, offset)."""
+        """Begin to subscribe, perhaps from a position (epoch, offset); or again, after an unsubscribe."""
 
     async def unsubscribe(self, channel: str) -> None:
         """End a subscription."""

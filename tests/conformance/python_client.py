@@ -62,10 +62,8 @@ class PythonClient:
     ) -> None:
         """Disconnect, and wait for the tasks that the SDK leaves behind."""
         await self._client.disconnect()
-        ours = {asyncio.current_task()}
-        left = [task for task in asyncio.all_tasks() - ours if _is_of_the_sdk(task)]
-        if left:
-            await asyncio.wait(left, timeout=2.0)
+        while left := [task for task in asyncio.all_tasks() if _is_of_the_sdk(task, self._client)]:
+            await asyncio.wait(left, timeout=2.0, return_when=asyncio.FIRST_COMPLETED)
 
     async def connect(self) -> None:
         """Begin to connect, for the first time or again."""
@@ -76,12 +74,15 @@ class PythonClient:
         await self._client.disconnect()
 
     async def subscribe(self, channel: str, since: tuple[str, int] | None = None) -> None:
-        """Begin to subscribe, perhaps from a position (epoch, offset)."""
+        """Begin to subscribe, perhaps from a position (epoch, offset); or again, after an unsubscribe."""
 
         async def give_position(_channel: str) -> StreamPosition:
             epoch, offset = since or ("", 0)
             return StreamPosition(offset, epoch)
 
+        if (known := self._client.get_subscription(channel)) is not None:
+            await known.subscribe()
+            return
         subscription = self._client.new_subscription(
             channel,
             events=_SubscriptionEvents(channel, self.events),
@@ -99,9 +100,13 @@ class PythonClient:
         await subscription.unsubscribe()
 
 
-def _is_of_the_sdk(task: "asyncio.Task[Any]") -> bool:
-    code = getattr(task.get_coro(), "cr_code", None)
-    return code is not None and ("/centrifuge/" in code.co_filename or "/websockets/" in code.co_filename)
+def _is_of_the_sdk(task: "asyncio.Task[Any]", client: Client) -> bool:
+    """Whether a task runs a method of this client, or closes its connection (a static method)."""
+    coroutine = task.get_coro()
+    code, frame = getattr(coroutine, "cr_code", None), getattr(coroutine, "cr_frame", None)
+    if code is None or frame is None or "/centrifuge/" not in code.co_filename:
+        return False
+    return frame.f_locals.get("self", client) is client
 
 
 def _error(code: int, error: Exception) -> dict[str, object]:

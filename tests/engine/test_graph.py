@@ -385,6 +385,7 @@ def test_overflow_and_division_by_zero_warn_nobody_and_stay_where_they_are() -> 
     assert (sane.values[0] == 0).all()
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 4), st.integers(1, 4)), min_size=2, max_size=40))
 def test_a_crossover_is_being_above_now_and_not_one_bar_ago(pairs: list[tuple[int, int]]) -> None:
     a, b = (np.array(column, float)[:, None] for column in zip(*pairs, strict=True))

@@ -208,7 +208,7 @@ def passages(seed: int, pieces: int, *, timer: bool) -> tuple[list[int], list[in
     return before, after, refused, mark.value_ns
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(8))
 def test_it_is_what_plain_tick_by_tick_code_says(seed: int) -> None:
     plain = PlainBars(GRACE)
     plain.fold(random_stream(seed, 1500))
@@ -219,7 +219,7 @@ def test_it_is_what_plain_tick_by_tick_code_says(seed: int) -> None:
     assert value == plain.watermark
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(8))
 def test_neither_cuts_nor_a_timer_change_what_a_tick_meets(seed: int) -> None:
     whole = passages(seed, 1, timer=False)
     for pieces, timer in ((1500, False), (90, True), (900, True), (40, False)):
@@ -235,23 +235,30 @@ def refused_by_the_thousand(count: int) -> tuple[NDArray[np.int64], NDArray[np.i
 
 
 def test_a_hundred_thousand_refused_in_one_batch_take_no_longer_than_a_moment() -> None:
-    events, received = refused_by_the_thousand(100_000)
     mark = watermark()
     started = time.process_time()
-    passage = mark.observe(events, received)
+    passage = mark.observe(*refused_by_the_thousand(100_000))
     assert time.process_time() - started < 5.0
     assert mark.refused == 100_000
     assert passage.refused is not None
     assert not passage.refused[0]
 
 
-@pytest.mark.parametrize(("every", "count"), [(2, 100_000), (65, 400_000), (5000, 400_000)])
-def test_refused_ticks_among_good_ones_take_no_longer_than_a_moment_either(every: int, count: int) -> None:
+def seconds_to_observe(count: int, every: int) -> float:
+    """Processor time for a batch of which each so manieth tick is refused; the better of two runs."""
     received = T0 + np.arange(count) * MS
     events = received - 20 * MS
     events[every::every] += 90 * S
-    mark = watermark()
-    started = time.process_time()
-    mark.observe(events, received)
-    assert time.process_time() - started < 5.0
-    assert mark.refused == len(events[every::every])
+    times = []
+    for _ in range(2):
+        mark = watermark()
+        started = time.process_time()
+        mark.observe(events, received)
+        times.append(time.process_time() - started)
+        assert mark.refused == len(events[every::every])
+    return min(times)
+
+
+@pytest.mark.parametrize("every", [2, 65])
+def test_the_cost_of_refused_ticks_among_good_ones_grows_no_faster_than_their_number(every: int) -> None:
+    assert seconds_to_observe(240_000, every) < 8 * seconds_to_observe(60_000, every)

@@ -28,6 +28,11 @@ function connect({ url, token, next_token: nextToken }) {
 }
 
 function subscribe({ channel, since }) {
+  const known = client.getSubscription(channel);
+  if (known) {
+    known.subscribe();
+    return;
+  }
   const subscription = client.newSubscription(channel, {
     since: since ?? null,
     minResubscribeDelay: 20,
