@@ -196,7 +196,7 @@ class Watermark:
             else:
                 stop = min(length, start + _STRIDE)
                 self._judge_singly(judged, start, stop)
-                start, stride = stop, length
+                start, stride = stop, _STRIDE
 
     def _accept(self, judged: _Judgement, start: int, stop: int) -> int:
         """Accept the ticks from `start` on up to the first that is refused, at most to `stop`; where it ended."""

@@ -14,7 +14,6 @@ from engine.feeds.synthetic import Synthetic
 from wire.channel import VENUE as VENUE_NAME
 
 _NOT_YET: Final = ("binance", "binance-usdm", "coinbase", "kraken", "bybit", "ticker")
-_UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600}
 _DURATION: Final = re.compile(r"([0-9]{1,9})([smh]?)")
 _LONGEST_S: Final = 8760 * 3600
 
@@ -159,7 +158,8 @@ def _duration_s(options: _Options) -> int | None:
     if value is None:
         return None
     match = _DURATION.fullmatch(value)
-    seconds = 0 if match is None else int(match[1]) * _UNITS[match[2]]
+    units = {"": 1, "s": 1, "m": 60, "h": 3600}
+    seconds = 0 if match is None else int(match[1]) * units[match[2]]
     if not 0 < seconds <= _LONGEST_S:
         raise options.fault("duration", expected, repr(value))
     return seconds

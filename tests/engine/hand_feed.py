@@ -20,6 +20,7 @@ class HandFeed:
         self.recorded = True
         self.behind = False
         self.closed = False
+        self.down = False
         self._slots = {symbol: slot for slot, symbol in enumerate(instruments)}
         self._now_ns = START_NS
         self._ticks: list[Tick] = []
@@ -48,6 +49,7 @@ class HandFeed:
 
     def status(self) -> FeedStatus:
         state = FeedState.CLOSED if self.closed and not self._ticks else FeedState.UP
+        state = FeedState.DOWN if self.down else state
         return FeedStatus(state, since_ms=0, lag_ms=0)
 
     async def run(self) -> None:

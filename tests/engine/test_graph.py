@@ -113,7 +113,7 @@ def test_a_slot_has_the_same_bits_alone_among_7_and_among_5000() -> None:
         assert same_bits(_committed(market.of(slots)), wide[:, :, slots])
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(st.lists(st.integers(0, 80), min_size=2, max_size=4), st.integers(0, 1000))
 def test_a_slot_born_late_has_the_bits_it_would_have_in_a_graph_of_its_own(births: list[int], seed: int) -> None:
     market = random_market(seed, bars=90, slots=len(births)).born_at(births)
@@ -214,7 +214,7 @@ def test_ages_count_the_bars_that_a_slot_has_to_compute_from() -> None:
     assert graph.watch(parse("ema(5)")).ages().tolist() == [0, 0, 0]
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(st.integers(0, 80), st.integers(0, 80), st.sampled_from([0, 3, 64]))
 def test_a_node_warmed_with_history_goes_on_as_if_it_had_been_there_from_its_start(
     begin: int, join: int, number: int
@@ -385,7 +385,6 @@ def test_overflow_and_division_by_zero_warn_nobody_and_stay_where_they_are() -> 
     assert (sane.values[0] == 0).all()
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 4), st.integers(1, 4)), min_size=2, max_size=40))
 def test_a_crossover_is_being_above_now_and_not_one_bar_ago(pairs: list[tuple[int, int]]) -> None:
     a, b = (np.array(column, float)[:, None] for column in zip(*pairs, strict=True))

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.kernels.apply import FUNCTIONS
@@ -154,7 +154,6 @@ def test_a_nan_lives_as_long_as_its_window(n: int) -> None:
         assert np.flatnonzero(np.isnan(values)).tolist() == list(range(60 - n, 60))
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from(sorted(ELEMENTWISE)),
     st.tuples(*[st.floats(-1e9, 1e9) | st.sampled_from([0.0, 1.0, 1 + 1e-13, 1e-250])] * 3),
@@ -188,7 +187,6 @@ def _arity(kernel: str) -> int:
     return {"ratio": 3, "negative": 1, "abs": 1, "sqrt": 1, "not": 1}.get(kernel, 2)
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(_near := st.floats(-1e6, 1e6) | st.sampled_from([0.0, 1.0, 1 + 1e-11, 1 + 1e-13]), _near), min_size=1

@@ -2,7 +2,7 @@ import inspect
 import sys
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.wire.expression_texts import expressions, spellings
@@ -93,19 +93,16 @@ def test_the_canonical_text_has_no_ornament_and_no_algebra(text: str, expected: 
     assert canonical(parse(text)) == expected
 
 
-@settings(deadline=None)
 @given(expressions)
 def test_the_canonical_text_reads_back_as_the_expression(expression: Expression) -> None:
     assert parse(canonical(expression)) == expression
 
 
-@settings(deadline=None)
 @given(expressions)
 def test_the_canonical_text_of_the_canonical_text_is_itself(expression: Expression) -> None:
     assert canonical(parse(canonical(expression))) == canonical(expression)
 
 
-@settings(deadline=None)
 @given(expressions.flatmap(lambda e: st.tuples(st.just(e), spellings(e))))
 def test_whatever_the_spelling_it_is_the_same_expression(case: tuple[Expression, str]) -> None:
     expression, text = case
@@ -114,7 +111,6 @@ def test_whatever_the_spelling_it_is_the_same_expression(case: tuple[Expression,
         assert canonical(parse(text)) == canonical(expression)
 
 
-@settings(deadline=None)
 @given(expressions)
 def test_no_pair_of_parentheses_can_be_left_out_of_the_canonical_text(expression: Expression) -> None:
     text = canonical(expression)
@@ -220,13 +216,11 @@ def _is_expression_or_error(text: str) -> None:
         assert f" at column {error.at + 1}: expected " in str(error)
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_any_text_gives_an_expression_or_an_error_with_a_place_in_it(text: str) -> None:
     _is_expression_or_error(text)
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from([*"()[]+-*/<>=,. ", "close", "rsi", "macd", ".hist", "and", "not", "1", "14", "=="])))
 def test_any_words_of_the_language_give_an_expression_or_an_error_with_a_place_in_it(words: list[str]) -> None:
     _is_expression_or_error("".join(words))
@@ -239,13 +233,11 @@ _PIECES = ["(", "-", "not ", "abs(", "ema(", "close[", "1+", "1>", "1 or ", "-("
 _PAIRS = [("(", ")"), ("abs(", ")"), ("rsi(", ")"), ("", "[1]"), ("-", ""), ("", "+1"), ("1-(", ")")]
 
 
-@settings(deadline=None)
 @given(st.integers(1, 300), st.sampled_from(_PIECES))
 def test_nothing_recurses_out_of_bounds(times: int, piece: str) -> None:
     _parses_within(FRAMES, piece * times + "1")
 
 
-@settings(deadline=None)
 @given(st.integers(1, 120), st.sampled_from(_PAIRS))
 def test_nothing_well_formed_recurses_out_of_bounds(times: int, around: tuple[str, str]) -> None:
     before, after = around
