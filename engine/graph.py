@@ -50,16 +50,20 @@ class Signal:
         return tuple(node.value for node in self.results)
 
     def ages(self, *, forming: bool = False) -> NDArray[np.int64]:
-        """How many bars each slot has to compute from, shape (width,): at the last commit, or in the forming bar."""
-        return self._graph.ages(max(node.began for node in self.results)) + int(forming)
+        """How many bars each slot has to compute from, at the last commit or in the forming bar; shape (width,).
+
+        Not to be written to.
+        """
+        ages = self._graph.ages(max(node.began for node in self.results))
+        return ages + 1 if forming else ages
 
     def ready_mask(self, *, forming: bool = False) -> NDArray[np.bool_]:
         """The slots that have a value of every output, given a price; shape (width,)."""
-        return self.ages(forming=forming) >= self.ready
+        return self.ages() >= self.ready - int(forming)
 
     def settled_mask(self, *, forming: bool = False) -> NDArray[np.bool_]:
         """The slots whose values no longer depend on where history began; shape (width,)."""
-        return self.ages(forming=forming) >= self.settled
+        return self.ages() >= self.settled - int(forming)
 
     def link(self, nodes: Mapping[str, Node]) -> None:
         """Reads its values from `nodes` from now on."""

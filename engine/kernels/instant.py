@@ -12,7 +12,7 @@ Column = NDArray[np.float64]
 """One value of each slot in hand, shape (slots,); NaN is none yet. A number stands for itself, with shape ()."""
 
 Slots = NDArray[np.intp]
-"""Places of instruments in the columns of their venue, each at most once."""
+"""Places of instruments in the columns of their venue, in any order."""
 
 _NEVER: Final = int(np.iinfo(np.int64).max) // 2
 
