@@ -86,7 +86,14 @@ class Connection(asyncio.Protocol):
         self._after(self._timing.connect_s, self._no_connect)
 
     def data_received(self, data: bytes) -> None:
-        """Take what the client sent."""
+        """Take what the client sent; a fault of ours ends this connection only."""
+        try:
+            self._receive(data)
+        except Exception:
+            log.exception("connection.failed")
+            self.shut(close.INTERNAL_ERROR)
+
+    def _receive(self, data: bytes) -> None:
         opened = self._socket.request is not None
         messages = self._socket.receive(data)
         if not opened and (request := self._socket.request) is not None:

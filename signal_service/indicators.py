@@ -3,9 +3,7 @@
 import argparse
 
 from signal_service.errors import UsageError
-from wire import expression
-from wire.catalogue import INDICATORS, Indicator
-from wire.program_builder import build_program
+from wire.indicator_listing import IndicatorEntry, indicator_listing
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -23,30 +21,29 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    wanted = {name.lower() for name in arguments.names}
-    known = {entry.name for entry in INDICATORS}
-    if unknown := sorted(wanted - known):
-        raise UsageError(f"unknown indicator {unknown[0]!r}; expected one of {', '.join(sorted(known))}")
-    for entry in INDICATORS:
-        if not wanted or entry.name in wanted:
-            print(describe(entry))
+    entries = {_called(entry): entry for entry in indicator_listing()}
+    wanted = [name.lower() for name in arguments.names] or list(entries)
+    for name in wanted:
+        if name not in entries:
+            raise UsageError(f"unknown indicator {name!r}; expected one of {', '.join(entries)}")
+    for name in wanted:
+        print(_description(entries[name]))
     return 0
 
 
-def describe(entry: Indicator) -> str:
+def _called(entry: IndicatorEntry) -> str:
+    return entry.name.partition("(")[0]
+
+
+def _description(entry: IndicatorEntry) -> str:
     """What a user has to know about one indicator, in a few lines of text."""
-    program = build_program(expression.parse(entry.name))
-    lines = [f"{_form(entry):42} {entry.title}"]
+    lines = [f"{entry.name:28} {entry.title}"]
+    if entry.parameters:
+        parameters = (f"{p.name}={p.default:g} ({p.low:g} to {p.high:g})" for p in entry.parameters)
+        lines.append(f"    parameters: {', '.join(parameters)}")
     if entry.outputs:
-        lines.append(f"    outputs: {', '.join(f'.{name}' for name in entry.output_names)}")
-    lines.append(f"    warm-up: {program.warm_up_bars} bars without a value, {program.unstable_bars} until settled")
+        lines.append(f"    outputs: {', '.join(f'.{name}' for name in entry.outputs)}")
+    lines.append(f"    warm-up: {entry.warm_up_bars} bars without a value, {entry.unstable_bars} until it is settled")
     lines += [f"    differs: {difference}" for difference in entry.differences]
     lines.append(f"    source: {entry.source}")
     return "\n".join(lines)
-
-
-def _form(entry: Indicator) -> str:
-    """How it is called, with what is filled in when left out: ``rsi(close, length=14)``."""
-    arguments = [] if entry.series is None else [entry.series]
-    arguments += [f"{parameter.name}={parameter.default:g}" for parameter in entry.parameters]
-    return f"{entry.name}({', '.join(arguments)})" if arguments else entry.name

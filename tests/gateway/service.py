@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -82,6 +82,7 @@ class Service:
     engine: PlayedEngine
     users: UserServiceStandIn
     registry: CollectorRegistry
+    checks: Mapping[str, Callable[[], str | None]]
 
     @property
     def url(self) -> str:
@@ -151,4 +152,4 @@ async def running(
         async with gateway(config, broker, clock=clock, registry=registry, version="test") as serving:
             engine = PlayedEngine(broker)
             await engine.start()
-            yield Service(serving.port, broker, engine, users, registry)
+            yield Service(serving.port, broker, engine, users, registry, serving.checks)

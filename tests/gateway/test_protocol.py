@@ -80,6 +80,15 @@ async def test_a_user_service_that_does_not_answer_lets_nobody_in_and_the_client
             pass
 
 
+async def test_a_user_service_that_is_not_there_lets_nobody_in_and_the_gateway_is_not_ready() -> None:
+    async with running() as service:
+        await service.users.__aexit__(None, None, None)
+        async with service.raw() as peer:
+            reply = await peer.ask(CONNECT)
+        assert (reply["error"]["code"], reply["error"]["temporary"]) == (100, True)
+        assert service.checks["user_service"]() is not None
+
+
 async def test_a_user_service_that_is_too_slow_is_not_waited_for() -> None:
     async with running(timeout_s=0.05) as service:
         service.users.hold()

@@ -228,6 +228,7 @@ async def test_indicators_prints_the_whole_catalogue() -> None:
     for name in ("sma", "ema", "rma", "rsi", "macd", "bbands", "atr", "tr", "highest", "lowest"):
         assert f"\n{name}" in f"\n{everything.out}"
     one = await run_command("indicators", "MACD")
-    assert "fast=12, slow=26, signal=9" in one.out
+    assert one.out.startswith("macd(close,12,26,9) ")
+    assert "fast=12 (1 to 5000), slow=26 (1 to 5000), signal=9" in one.out
     assert ".macd, .signal, .hist" in one.out
     assert "33 bars" in one.out
