@@ -29,13 +29,15 @@ class Boundary(Struct, frozen=True):
 class _Watch:
     """One watched channel, and the live value that was published of it last: what it said, and in which bytes."""
 
-    __slots__ = ("channel", "payload", "said", "signal", "slot")
+    __slots__ = ("channel", "concluded", "payload", "said", "signal", "slot")
 
     def __init__(self, channel: str, slot: int, signal: Signal | None) -> None:
         self.channel = channel
         self.slot = slot
         self.signal = signal
         """None for the bar itself."""
+        self.concluded = False
+        """True once a final was published: whoever subscribes gets that from the bus."""
         self.said: tuple[float, ...] = ()
         self.payload = b""
 
@@ -123,7 +125,10 @@ class Venue:
             frame = self._frames[each.timeframe]
             frame.graph.commit(each.bar)
             moment = Moment(each.bar, final=True, sent_us=sent_us)
-            finals = tuple(_final(watch, moment) for watch in frame.watches.values() if moment.born(watch.slot))
+            watches = [watch for watch in frame.watches.values() if moment.born(watch.slot)]
+            finals = tuple(_final(watch, moment) for watch in watches)
+            for watch in watches:
+                watch.concluded, watch.said = True, ()
             boundaries.append(Boundary(each.timeframe, each.bar.open_ns, finals))
         return boundaries
 
@@ -139,17 +144,25 @@ class Venue:
                 for watch in frame.watches.values()
                 if watch.channel in repeated or (everything and self._changed.item(watch.slot))
             ]
-            bar = self.bars.forming(timeframe) if watches else None
-            if bar is not None:
+            if not watches:
+                continue
+            if (bar := self.bars.forming(timeframe)) is not None:
                 moment = Moment(bar, final=False, sent_us=sent_us)
                 published += _live(frame.graph, moment, watches, repeated)
+            elif history := self.bars.history(timeframe):
+                moment = Moment(history[-1], final=True, sent_us=sent_us)
+                published += _newest(moment, watches)
         if everything:
             self._changed[:] = False
         return published
 
 
+def _newest(moment: Moment, watches: Sequence[_Watch]) -> Iterable[Publication]:
+    """Nothing forms any more: the last closed bar, for those that were not watched when it closed."""
+    return [_final(watch, moment) for watch in watches if not watch.concluded and moment.born(watch.slot)]
+
+
 def _final(watch: _Watch, moment: Moment) -> Publication:
-    watch.said = ()
     signal = watch.signal
     if signal is None:
         return Publication(watch.channel, bar_payload(moment, watch.slot))

@@ -73,6 +73,9 @@ class Connection(asyncio.Protocol):
         self._task: asyncio.Task[None] | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._expiry: asyncio.TimerHandle | None = None
+        self._max_unsent_bytes = timing.max_unsent_bytes
+        self._writable = False
+        """True while frames may be written: between the handshake and the first close frame, or the end."""
         self._pong_due = False
         self._paused = False
         self._started_s = parts.clock.monotonic_ns() / 1e9
@@ -98,9 +101,10 @@ class Connection(asyncio.Protocol):
         messages = self._socket.receive(data)
         if not opened and (request := self._socket.request) is not None:
             self._session.header_token = bearer_token(request.headers.get_all("Authorization"))
+        self._writable = self._socket.open and self.closed_with is None
         self._write_protocol()
         for message in messages:
-            if not self._socket.open:
+            if not self._writable:
                 return
             self._commands(message)
         self._run()
@@ -108,11 +112,13 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """The client sends no more: it is gone."""
         self._socket.receive_eof()
+        self._writable = False
         self._write_protocol()
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget everything about the client."""
+        self._writable = False
         for timer in (self._deadline, self._expiry):
             if timer is not None:
                 timer.cancel()
@@ -141,13 +147,13 @@ class Connection(asyncio.Protocol):
 
     def flush(self) -> None:
         """Write all that is pending in one go; a client that lets too much lie is dropped."""
+        pending, self.pending = self.pending, []
         transport = self._transport
-        if transport is None or transport.is_closing() or not self._socket.open:
-            self.pending.clear()
+        if not self._writable or transport is None:
             return
-        transport.write(b"".join(self.pending))
-        self.pending.clear()
-        if transport.get_write_buffer_size() > self._timing.max_unsent_bytes:
+        transport.write(pending[0] if len(pending) == 1 else b"".join(pending))
+        if transport.get_write_buffer_size() > self._max_unsent_bytes:
+            self._writable = False
             self.closed_with = close.SLOW_CONSUMER
             transport.abort()
 
@@ -158,10 +164,12 @@ class Connection(asyncio.Protocol):
 
     def shut(self, reason: Close) -> None:
         """Close with `reason`, after what is pending."""
+        if self.pending:
+            self.flush()
         if self.closed_with is not None or self._transport is None:
             return
-        self.flush()
         self.closed_with = reason
+        self._writable = False
         self._socket.close(reason.code, reason.reason)
         self._write_protocol()
         self._after(CLOSE_TIMEOUT_S, self._abort)

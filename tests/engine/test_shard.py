@@ -238,3 +238,18 @@ def test_a_feed_that_is_down_is_a_reason_not_to_be_ready_and_one_that_has_ended_
     assert bench.shard.unready() is None
     bench.feed.down = True
     assert bench.shard.unready() == "the feed of DEMO is down"
+
+
+def test_after_the_end_a_new_channel_gives_the_last_bar_and_one_that_had_its_final_nothing() -> None:
+    bench = Bench(BARS)
+    bench.feed.trade(0.5, 10.0)
+    bench.feed.trade(1.5, 11.0)
+    bench.feed.end()
+    bench.cycle()
+    bench.watch(SMA)
+    finals, live = bench.cycle(BARS, SMA)
+    assert finals == []
+    assert [(p["channel"], p["t"], p["v"], p["final"]) for p in live] == [(SMA, START_MS + 1000, 10.5, True)]
+    again = bench.shard.cycle(5, frozenset({SMA})).live
+    assert bench.shard.cycle(9, frozenset({SMA})).live == again
+    assert len(again) == 1
