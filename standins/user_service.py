@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 
 from runtime.clock import Clock, SystemClock
 from runtime.config import ConfigError, Secret, convert_table, read_toml
-from runtime.errors import ListenError
+from runtime.http_server import HttpServer, json_response
 
 INTROSPECT_PATH: Final = "/oauth2/introspect"
 API_KEY_HEADER: Final = "X-Internal-API-Key"
@@ -92,21 +92,18 @@ class UserServiceStandIn:
         self.requests: Counter[str] = Counter()
         self._api_key = api_key
         self._host = host
-        self._port = port
         self._clock = SystemClock() if clock is None else clock
         self._fault: Fault | None = None
         self._faults_left: int | None = None
         self._asked = asyncio.Condition()
         self._open = asyncio.Event()
         self._open.set()
-        self._runner: web.ServerRunner | None = None
+        self._server = HttpServer("user service", self._answer, host=host, port=port, shutdown_s=_SHUTDOWN_S)
 
     @property
     def port(self) -> int:
-        """The port that is listened on; the wanted one before."""
-        if self._runner is None or not self._runner.addresses:
-            return self._port
-        return int(self._runner.addresses[0][1])
+        """The port that is listened on; the wanted one before and after."""
+        return self._server.port
 
     @property
     def url(self) -> str:
@@ -140,43 +137,29 @@ class UserServiceStandIn:
 
     async def __aenter__(self) -> Self:
         """Listen. Raises ListenError when the address cannot be had."""
-        runner = web.ServerRunner(
-            web.Server(self._answer, access_log=None, handler_cancellation=True),
-            shutdown_timeout=_SHUTDOWN_S,
-        )
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, self._host, self._port).start()
-        except OSError as error:
-            await runner.cleanup()
-            raise ListenError(
-                f"user service: expected a free address, found {self._host}:{self._port} unusable: {error.strerror}"
-            ) from error
-        self._runner = runner
+        await self._server.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop listening; requests that still wait are cut off."""
-        runner, self._runner = self._runner, None
-        if runner is not None:
-            await runner.cleanup()
+        await self._server.__aexit__(kind, error, trace)
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.path != INTROSPECT_PATH:
-            return _json(404, {"error": "not_found"})
+            return json_response(404, {"error": "not_found"})
         if request.method != "POST":
-            return _json(405, {"error": "method_not_allowed"})
+            return json_response(405, {"error": "method_not_allowed"})
         token = (await request.post()).get("token")
         await self._note(token if isinstance(token, str) else "")
         if (fault := self._next_fault()) is not None:
             return await self._misbehave(request, fault)
         if not self._api_key.matches(request.headers.get(API_KEY_HEADER, "")):
-            return _json(401, {"error": "invalid_client"})
+            return json_response(401, {"error": "invalid_client"})
         if not isinstance(token, str) or not token:
-            return _json(400, {"error": "invalid_request", "error_description": "expected a form with token"})
-        return _json(200, self._introspect(token))
+            return json_response(400, {"error": "invalid_request", "error_description": "expected a form with token"})
+        return json_response(200, self._introspect(token))
 
     async def _note(self, token: str) -> None:
         async with self._asked:
@@ -206,7 +189,3 @@ class UserServiceStandIn:
         if fault.close and request.transport is not None:
             request.transport.close()
         return web.Response(status=fault.status, body=fault.body, headers=fault.headers)
-
-
-def _json(status: int, body: object) -> web.Response:
-    return web.Response(status=status, body=msgspec.json.encode(body), content_type="application/json")
