@@ -46,12 +46,20 @@ class UserServiceConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TimingConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """The waits of a connection, in seconds, and the most that may lie unsent for it, in bytes."""
+    """The waits of a connection, in seconds, and the most that may lie unsent for it, in bytes.
+
+    A ping is sent every `ping_s` and has to be answered within `pong_s`, which is less.
+    """
 
     connect_s: Seconds = 10.0
     ping_s: Annotated[int, Meta(ge=1, le=3600)] = 10
     pong_s: Seconds = 8.0
     max_unsent_bytes: Annotated[int, Meta(ge=65536)] = 1024 * 1024
+
+    def __post_init__(self) -> None:
+        """Check what the types cannot say."""
+        if self.pong_s >= self.ping_s:
+            raise ValueError(f"expected pong_s under ping_s, found {self.pong_s:g} and {self.ping_s}")
 
 
 class GatewayConfig(Struct, frozen=True, forbid_unknown_fields=True):

@@ -127,6 +127,15 @@ def test_a_live_value_after_a_final_is_news_even_when_its_bytes_repeat() -> None
     assert sink.pending == [b"rsi live @0", b"rsi final @1", b"rsi live @1"]
 
 
+def test_a_final_is_never_taken_for_a_repeated_live_value_nor_the_reverse() -> None:
+    hub, sink = Hub(frame), Sink()
+    subscribed(hub, subscription(sink))
+    publish(hub, b"same", 0, 1, final=False)
+    publish(hub, b"same", 1, 2, final=True)
+    publish(hub, b"same", 1, 3, final=False)
+    assert sink.pending == [b"rsi same @0", b"rsi same @1", b"rsi same @1"]
+
+
 def test_a_joiner_that_had_the_live_value_while_filtered_does_not_get_it_twice() -> None:
     hub, sink, other = Hub(frame), Sink(), Sink()
     subscribed(hub, subscription(other))

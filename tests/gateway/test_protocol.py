@@ -162,7 +162,7 @@ async def test_who_does_not_even_shake_hands_is_cut() -> None:
 
 
 async def test_pings_come_and_a_client_that_answers_stays() -> None:
-    async with running(timing=TimingConfig(ping_s=1, pong_s=0.5)) as service, service.connected() as peer:
+    async with running(timing=TimingConfig(ping_s=1, pong_s=0.9)) as service, service.connected() as peer:
         for _ in range(2):
             async with asyncio.timeout(10):
                 assert await peer.socket.recv() == "{}"

@@ -121,6 +121,26 @@ class HeldBack:
         return await self._broker.unowned()
 
 
+class Lagging:
+    """A listener whose envelopes are under way until they are let through."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._under_way: list[tuple[int, Envelope]] = []
+
+    def heard(self, topic: int, envelope: Envelope) -> None:
+        self._under_way.append((topic, envelope))
+
+    def cut(self, topic: int) -> None:
+        self._listener.cut(topic)
+
+    def arrive(self) -> None:
+        """Let everything through that is under way."""
+        arrived, self._under_way = self._under_way, []
+        for topic, envelope in arrived:
+            self._listener.heard(topic, envelope)
+
+
 class Gateway:
     """Relay and hub with one topic."""
 
@@ -269,6 +289,20 @@ async def test_an_envelope_heard_again_is_dropped() -> None:
     assert client.values == [1]
 
 
+async def test_an_older_envelope_does_not_bring_an_older_value_back() -> None:
+    broker, engine = started()
+    await engine.start()
+    gateway, client = Gateway(broker), Client()
+    with broker.listen(gateway.relay):
+        await gateway.open(client)
+        assert engine.own is not None
+        epoch = engine.own.epoch
+        for number, value in ((1, b"1"), (2, b"2"), (1, b"1")):
+            gateway.relay.heard(0, Envelope(VERSION, epoch, number, Offset(1), (), (Publication(CHANNEL, value),)))
+    client.flush()
+    assert client.values == [1, 2]
+
+
 async def test_a_bus_that_does_not_answer_is_an_error_and_leaves_nothing_behind() -> None:
     broker, _ = started()
     gateway = Gateway(HeldBack(broker), read_timeout_s=0.01)
@@ -317,14 +351,17 @@ async def _interleave(
     slow = HeldBack(broker)
     gateway, client = Gateway(slow), Client()
 
+    lagging = Lagging(gateway.relay)
+
     async def play(scripts: list[str]) -> None:
         for script in scripts:
             if script == "turn":
                 await turn()
+                lagging.arrive()
             else:
                 await engine.publish(script)
 
-    with broker.listen(gateway.relay):
+    with broker.listen(lagging):
         await play(before)
         assert engine.own is not None
         wanted = None if position is None else StreamPosition(engine.own.epoch, Offset(position))
@@ -336,8 +373,7 @@ async def _interleave(
         await play(answered)
         slow.after.set()
         opening = await joining
-        await play([*after, "R"])
-        await turn()
+        await play([*after, "turn", "R", "turn"])
     client.flush()
     held = await broker.read(0, Offset(0), [])
     finals = {int(f.publication.payload): f.offset for f in held.finals if f.publication.channel == CHANNEL}

@@ -206,6 +206,10 @@ async def test_a_configuration_can_be_checked(tmp_path: Path) -> None:
     refused = await run_command("gateway", "--config", str(bad), "--check", environment=KEY)
     assert refused.status == 2
     assert "listen.port" in refused.error
+    bad.write_text('[redis]\nurl = "memory://"\n[timing]\nping_s = 5\n')
+    refused = await run_command("gateway", "--config", str(bad), "--check", environment=KEY)
+    assert refused.status == 2
+    assert "pong_s under ping_s" in refused.error
     overridden = await run_command(
         "gateway", "--config", str(good), "--check", environment={**KEY, "SIGNAL_LISTEN_PORT": "x"}
     )
