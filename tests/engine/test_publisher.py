@@ -146,6 +146,19 @@ async def test_started_channels_are_written_down_and_dropped_ones_removed(bench:
         assert (await bench.broker.read(0, None, ["b"])).newest == {}
 
 
+async def test_a_channel_that_is_dropped_and_started_again_at_once_is_computed(bench: Bench) -> None:
+    async with bench.running():
+        bench.publisher.start(0, "b")
+        bench.publisher.close("DEMO@1s", 1000, [final(1, "b")])
+        await bench.ear.some(1)
+        bench.publisher.drop(0, "b")
+        bench.publisher.start(0, "b")
+        bench.publisher.close("DEMO@1s", 2000, [final(2)])
+        await bench.ear.some(2)
+        newest = (await bench.broker.read(0, None, ["b"])).newest["b"]
+    assert (newest.since, newest.offset) == (1, 0)
+
+
 async def test_a_silent_topic_is_given_a_heartbeat_and_keeps_its_lease(bench: Bench) -> None:
     async with bench.running():
         bench.publisher.close("DEMO@1s", 1000, [final(1)])

@@ -1,13 +1,14 @@
 """What a client gets for what it sends, over real sockets: every row of docs/protocol.md that this version has."""
 
 import asyncio
+import contextlib
 import json
 import time
 from typing import Any
 
 import pytest
 from websockets.asyncio.client import connect
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin
 
 from gateway.config import TimingConfig
@@ -444,6 +445,20 @@ async def test_a_fragmented_message_is_one_message() -> None:
     async with running() as service, service.raw() as peer:
         await peer.socket.send(iter(['{"id":1,"conn', 'ect":{"token"', ':"all"}}']))
         assert "connect" in await peer.receive()
+
+
+async def test_a_message_in_too_many_fragments_is_closed_with_1008() -> None:
+    async with running() as service, service.raw() as peer:
+        with contextlib.suppress(ConnectionClosed):
+            await peer.socket.send(iter([" "] * 1000))
+        assert (await peer.closed())[0] == 1008
+
+
+async def test_two_hosts_are_400() -> None:
+    async with running() as service:
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(service.url, additional_headers={"Host": "another"})
+    assert refused.value.response.status_code == 400
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,9 @@ from gateway.broker import Listener
 from gateway.errors import BusUnavailableError, ChannelRefusedError
 from gateway.hub import Hub, Subscription
 from gateway.metrics import GatewayMetrics
-from gateway.relay import Opening, Relay
+from gateway.relay import RENEW_PERIOD_S, Opening, Relay
 from standins.broker import MemoryBroker
+from standins.clock import ManualClock
 from wire.close import Unsubscribe
 from wire.envelope import VERSION, Batch, Description, Envelope, Held, Ownership, Publication, encode
 from wire.position import Epoch, Offset, StreamPosition
@@ -320,6 +321,22 @@ async def test_a_subscriber_that_goes_away_while_it_is_opened_leaves_nothing_beh
     with pytest.raises(asyncio.CancelledError):
         await opening
     assert len(gateway.hub) == 0
+
+
+async def test_what_is_subscribed_stays_wanted_and_what_was_left_does_not(clock: ManualClock) -> None:
+    broker = MemoryBroker(topics=1, monotonic_s=lambda: clock.monotonic_ns() / 1e9)
+    await Engine(broker).start()
+    gateway = Gateway(broker)
+    opening = await gateway.open(Client())
+    for _ in range(4):
+        clock.advance(RENEW_PERIOD_S)
+        await gateway.relay.renew()
+    assert await broker.demand(0) == {CHANNEL}
+    gateway.relay.leave(opening.joiner.subscription)
+    for _ in range(4):
+        clock.advance(RENEW_PERIOD_S)
+        await gateway.relay.renew()
+    assert await broker.demand(0) == frozenset()
 
 
 async def test_a_refused_channel_is_an_error_and_leaves_nothing_behind() -> None:
