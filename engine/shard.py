@@ -113,7 +113,7 @@ class Shard:
             if line.feed.behind:
                 behind = True
                 continue
-            due = line.live_ns is None or now_ns - line.live_ns >= LIVE_PERIOD_NS or now_ns < line.live_ns
+            due = line.live_ns is None or now_ns - line.live_ns >= LIVE_PERIOD_NS
             if due or repeated:
                 live += line.venue.live(repeated, sent_us=sent_us, everything=due)
             if due:

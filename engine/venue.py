@@ -128,7 +128,7 @@ class Venue:
             watches = [watch for watch in frame.watches.values() if moment.born(watch.slot)]
             finals = tuple(_final(watch, moment) for watch in watches)
             for watch in watches:
-                watch.concluded, watch.said = True, ()
+                watch.concluded = True
             boundaries.append(Boundary(each.timeframe, each.bar.open_ns, finals))
         return boundaries
 

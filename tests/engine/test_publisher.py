@@ -122,6 +122,15 @@ async def test_a_waiting_live_value_is_replaced_by_a_newer_one_and_removed_by_a_
     assert envelope.finals == (Publication("b", b"1"),)
 
 
+async def test_a_waiting_live_value_of_a_dropped_channel_is_not_sent(bench: Bench) -> None:
+    async with bench.running():
+        bench.publisher.offer(0, Publication("a", b"void"))
+        bench.publisher.offer(0, Publication("b", b"sent"))
+        bench.publisher.drop(0, "a")
+        (envelope,) = await bench.ear.some(1)
+    assert envelope.live == (Publication("b", b"sent"),)
+
+
 async def test_a_live_value_after_a_final_stands_at_the_top(bench: Bench) -> None:
     async with bench.running():
         bench.publisher.close("DEMO@1s", 1000, [final(1)])

@@ -134,6 +134,15 @@ def test_a_signal_is_null_while_it_warms_up_and_says_when_it_is_not_settled() ->
     assert [p.get("settled", True) for p in smoothed[1:]] == [False] * 38 + [True] * 20
 
 
+def test_a_live_value_is_settled_when_its_bar_would_be() -> None:
+    bench = Bench("signals:DEMO:S01@1s:ema(close,2)")
+    told = []
+    for second in range(42):
+        bench.feed.trade(second + 0.5, 10.0 + second % 3)
+        told += [p.get("settled", True) for p in bench.cycle()[1]]
+    assert told == [True] + [False] * 38 + [True] * 3, "null says nothing of it, then until the 40th bar"
+
+
 def test_several_outputs_are_an_object_and_null_until_the_first_has_a_value() -> None:
     bench = Bench(MACD)
     for second in range(8):

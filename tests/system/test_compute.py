@@ -140,18 +140,28 @@ def _compare(what: str, values: list[float | None], wanted: Column, after: int) 
     assert compared > 100, what
 
 
-async def test_lines_come_by_boundary_timeframe_and_the_order_of_the_command_line(recording: Path) -> None:
-    names = [f"bars:{BTC}@5s", f"signals:{BTC}@1s:close", f"bars:{BTC}@1s", f"signals:{BTC}@1s: close"]
-    ended = await run_command("compute", *names, "--feed", f"replay:{recording}")
-    lengths_ms = {names[0]: 5_000, names[1]: 1_000, names[2]: 1_000, names[3]: 1_000}
-    keys = [
-        (line["data"]["t"] + lengths_ms[line["channel"]], lengths_ms[line["channel"]], names.index(line["channel"]))
-        for line in ended.lines
-    ]
-    by_time = [key[:2] for key in keys]
-    assert by_time == sorted(by_time)
-    first_second = [line["channel"] for line in ended.lines[:3]]
-    assert first_second == names[1:]
+async def test_lines_come_by_boundary_timeframe_and_the_order_of_the_command_line(
+    recording: Path, recordings: Path
+) -> None:
+    eth = "SPOT:ETHUSDT"
+    lengths_ms = {
+        f"bars:{BTC}@5s": 5_000,
+        f"signals:{eth}@1s:close": 1_000,
+        f"bars:{BTC}@1s": 1_000,
+        f"bars:{eth}@5s": 5_000,
+        f"signals:{eth}@1s: close": 1_000,
+    }
+    feeds = [f"replay:{recording}", f"replay:{recordings / 'binance-spot-ethusdt-20240808.gz'},venue=SPOT"]
+    ended = await run_command("compute", *lengths_ms, "--feed", feeds[0], "--feed", feeds[1])
+    assert (ended.status, ended.error) == (0, "")
+    names = list(lengths_ms)
+    instants = [(line["data"]["t"] + lengths_ms[line["channel"]], lengths_ms[line["channel"]]) for line in ended.lines]
+    assert instants == sorted(instants)
+    of_venue = {eth: names[1::3], BTC: [names[2]]}
+    for venue, wanted in of_venue.items():
+        last = [line["channel"] for line in ended.lines if venue in line["channel"] and "@1s" in line["channel"]]
+        assert last[: len(wanted)] == wanted
+    assert {line["channel"] for line in ended.lines} == set(names)
 
 
 async def test_a_synthetic_market_repeats_its_bytes_and_needs_an_end() -> None:
