@@ -126,7 +126,7 @@ def decode(data: bytes) -> Envelope:
     """The envelope that `data` holds. Raises EnvelopeError."""
     try:
         envelope = _decoder.decode(data)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise EnvelopeError(f"not an envelope: {error}") from error
     if envelope.version != VERSION:
         raise EnvelopeError(f"expected an envelope of version {VERSION}, found {envelope.version}")

@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from wire.envelope import VERSION, Envelope, EnvelopeError, Publication, decode, encode
@@ -36,6 +36,7 @@ def test_an_envelope_is_arrays_without_names() -> None:
 
 
 @given(st.binary(max_size=200))
+@example(b"\x94\x00\xa1\x80")
 def test_other_bytes_are_an_error(data: bytes) -> None:
     envelope, why = _decoded(data)
     assert why if envelope is None else decode(encode(envelope)) == envelope
