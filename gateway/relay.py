@@ -36,13 +36,17 @@ class Opening:
 
 
 class _Line:
-    """What was heard of one topic: envelopes up to `number`, finals up to `top`, all of `epoch` (None: nothing yet)."""
+    """What was heard of one topic: envelopes up to `number`, finals up to `top`.
+
+    `epoch` is what was heard or read last (None: neither yet); `number` is None until an envelope was heard. What was
+    read says nothing of what was heard: envelopes older than it may still be under way.
+    """
 
     __slots__ = ("admitted", "channels", "epoch", "number", "top")
 
     def __init__(self) -> None:
         self.epoch: Epoch | None = None
-        self.number = 0
+        self.number: int | None = None
         self.top = Offset(0)
         self.channels: dict[str, int] = {}
         """Subscriptions, plain or opening, by channel."""
@@ -84,11 +88,11 @@ class Relay:
         """Apply an envelope: its finals in order, then its live values."""
         line = self._lines[topic]
         self._metrics.envelopes.inc()
-        if line.epoch is None:
-            self._adopt(line, envelope.epoch, envelope.number - 1, Offset(envelope.first_offset - 1))
-        elif envelope.epoch != line.epoch or envelope.number > line.number + 1:
+        if self._is_broken(line, envelope):
             self._reset(topic)
-            self._adopt(line, envelope.epoch, envelope.number - 1, Offset(envelope.first_offset - 1))
+        if line.number is None:
+            line.epoch, line.number = envelope.epoch, envelope.number - 1
+            line.top = Offset(envelope.first_offset - 1)
         if envelope.number <= line.number:
             return
         for i, publication in enumerate(envelope.finals):
@@ -137,7 +141,7 @@ class Relay:
         subscription = opening.joiner.subscription
         line = self._lines[subscription.topic]
         self._hub.admit(opening.joiner, opening.floor)
-        if line.number >= opening.floor.number:
+        if _has_heard(line, opening.floor):
             self._hub.settle(opening.joiner)
         else:
             line.admitted.append(opening.joiner)
@@ -187,23 +191,25 @@ class Relay:
     def _meet(self, topic: int, held: Held) -> bool:
         """Bring what was read and what was heard to one epoch; False when that voided what joiners collected."""
         line = self._lines[topic]
-        if line.epoch is None:
-            self._adopt(line, held.epoch, held.number, held.top)
-            return True
-        if line.epoch == held.epoch:
-            return True
-        self._reset(topic)
-        self._adopt(line, held.epoch, held.number, held.top)
-        return False
+        known = line.epoch is None or line.epoch == held.epoch
+        if not known:
+            self._reset(topic)
+        line.epoch = held.epoch
+        return known
 
     @staticmethod
-    def _adopt(line: _Line, epoch: Epoch, number: int, top: Offset) -> None:
-        line.epoch, line.number, line.top = epoch, number, top
+    def _is_broken(line: _Line, envelope: Envelope) -> bool:
+        """Whether something is missing between what is known of a topic and `envelope`."""
+        if line.epoch not in (None, envelope.epoch):
+            return True
+        if line.number is not None:
+            return envelope.number > line.number + 1
+        return any(j.floor is not None and envelope.number > j.floor.number + 1 for j in line.admitted)
 
     def _settle(self, line: _Line) -> None:
         waiting = []
         for joiner in line.admitted:
-            if joiner.floor is not None and line.number >= joiner.floor.number:
+            if joiner.floor is not None and _has_heard(line, joiner.floor):
                 self._hub.settle(joiner)
             else:
                 waiting.append(joiner)
@@ -212,7 +218,7 @@ class Relay:
     def _reset(self, topic: int) -> None:
         """Everybody on `topic` loses the position; the next envelope is taken as it comes."""
         line = self._lines[topic]
-        line.epoch = None
+        line.epoch, line.number = None, None
         line.admitted = []
         evicted = [s for channel in tuple(line.channels) for s in self._hub.evict(channel)]
         if evicted:
@@ -220,3 +226,8 @@ class Relay:
         for subscription in evicted:
             self.leave(subscription)
             subscription.sink.evict(subscription, close.POSITION_LOST)
+
+
+def _has_heard(line: _Line, floor: Floor) -> bool:
+    """Whether all that a subscription knew when it opened has been heard as well."""
+    return line.number is not None and line.number >= floor.number

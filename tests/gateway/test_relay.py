@@ -142,20 +142,50 @@ class Lagging:
             self._listener.heard(topic, envelope)
 
 
+class Switch:
+    """A broker whose place another can take."""
+
+    def __init__(self, broker: MemoryBroker | HeldBack) -> None:
+        self.now = broker
+
+    def listen(self, listener: Listener) -> AbstractContextManager[None]:
+        return self.now.listen(listener)
+
+    async def read(self, topic: int, since: Offset | None, channels: Sequence[str]) -> Held:
+        return await self.now.read(topic, since, channels)
+
+    async def renew(self, topic: int, channels: Sequence[str]) -> None:
+        await self.now.renew(topic, channels)
+
+    async def describe(self, topic: int, channel: str) -> Description:
+        return await self.now.describe(topic, channel)
+
+    async def instruments(self, venue: str) -> frozenset[str] | None:
+        return await self.now.instruments(venue)
+
+    async def unowned(self) -> bool:
+        return await self.now.unowned()
+
+
 class Gateway:
     """Relay and hub with one topic."""
 
     def __init__(self, broker: MemoryBroker | HeldBack, read_timeout_s: float = 2.0) -> None:
+        self._broker = Switch(broker)
         self.hub = Hub(lambda _spelling, payload, offset: b"%b %d" % (payload, offset))
         self.registry = CollectorRegistry()
         self.relay = Relay(
-            broker,
+            self._broker,
             self.hub,
             topics=1,
             schedule_round=lambda: None,
             metrics=GatewayMetrics(self.registry),
             read_timeout_s=read_timeout_s,
         )
+
+    def use(self, broker: HeldBack) -> None:
+        """Ask another broker from now on."""
+        self._broker.now = broker
 
     def subscription(self, client: Client) -> Subscription:
         return Subscription(client, channel=CHANNEL, topic=0, name="rsi", spelling=b"rsi")
@@ -347,6 +377,57 @@ async def test_a_refused_channel_is_an_error_and_leaves_nothing_behind() -> None
     with pytest.raises(ChannelRefusedError, match="no memory"):
         await gateway.open(Client())
     assert len(gateway.hub) == 0
+
+
+async def test_what_one_subscription_has_read_says_nothing_of_what_another_has_heard() -> None:
+    broker, engine = started()
+    await engine.start()
+    early, late = HeldBack(broker), HeldBack(broker)
+    gateway, first, second = Gateway(early), Client(), Client()
+    lagging = Lagging(gateway.relay)
+    with broker.listen(lagging):
+        early.before.set()
+        opening = asyncio.create_task(gateway.open(first))
+        await turn()
+        await engine.publish("F")
+        await engine.publish("F")
+        gateway.use(late)
+        late.before.set()
+        late.after.set()
+        await gateway.open(second)
+        early.after.set()
+        await opening
+        lagging.arrive()
+        await turn()
+        lagging.arrive()
+    first.flush()
+    second.flush()
+    assert first.values == [1, 2]
+    assert second.values == [2]
+
+
+async def test_a_hole_between_what_was_read_and_the_first_envelope_heard_costs_the_position() -> None:
+    broker, engine = started()
+    await engine.start()
+    gateway, client = Gateway(broker), Client()
+    with broker.listen(gateway.relay):
+        opening = await gateway.open(client)
+        broker.lose_next_envelope()
+        await engine.publish("F")
+        await engine.publish("F")
+        await turn()
+    assert client.evicted == [opening.joiner.subscription]
+
+
+async def test_a_first_envelope_of_another_epoch_than_was_read_costs_the_position() -> None:
+    broker, engine = started()
+    await engine.start()
+    gateway, client = Gateway(broker), Client()
+    opening = await gateway.open(client)
+    gateway.relay.heard(0, Envelope(VERSION, Epoch("another"), 1, Offset(1), (Publication(CHANNEL, b"9"),)))
+    client.flush()
+    assert client.log == []
+    assert client.evicted == [opening.joiner.subscription]
 
 
 SCRIPTS = st.lists(st.sampled_from(["F", "L", "FL", "FF", "X", "XFL", "R", "turn"]), max_size=6)
