@@ -168,11 +168,11 @@ class Connection(asyncio.Protocol):
             self.flush()
         if self.closed_with is not None or self._transport is None:
             return
+        self._after(CLOSE_TIMEOUT_S, self._abort)
         self.closed_with = reason
         self._writable = False
         self._socket.close(reason.code, reason.reason)
         self._write_protocol()
-        self._after(CLOSE_TIMEOUT_S, self._abort)
 
     # commands
 
@@ -316,6 +316,9 @@ class Connection(asyncio.Protocol):
     # timers
 
     def _after(self, delay_s: float, act: Callable[[], None]) -> None:
+        """Do this next, in place of what was to be done; a connection that is being closed is only aborted."""
+        if self.closed_with is not None:
+            return
         if self._deadline is not None:
             self._deadline.cancel()
         self._deadline = asyncio.get_running_loop().call_later(delay_s, act)

@@ -18,6 +18,17 @@ from tests.gateway.service import BARS, RSI, RSI_CANONICAL, running
 CONNECT = {"id": 1, "connect": {"token": "all"}}
 
 
+HANDSHAKE = (
+    b"GET /connection/websocket HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+
+
+def masked(text: bytes) -> bytes:
+    """A client's text frame of under 126 bytes, masked with zeros."""
+    return bytes((0x81, 0x80 | len(text))) + bytes(4) + text
+
+
 def subscribe(channel: str, command_id: int = 2, **options: Any) -> dict[str, Any]:
     return {"id": command_id, "subscribe": {"channel": channel, **options}}
 
@@ -137,6 +148,23 @@ async def test_a_second_connect_is_closed_with_3501() -> None:
     async with running() as service, service.connected() as peer:
         await peer.send(CONNECT)
         assert (await peer.closed())[0] == 3501
+
+
+async def test_a_client_that_is_closed_while_it_is_judged_and_does_not_answer_is_cut_all_the_same() -> None:
+    async with running() as service:
+        service.users.hold()
+        reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+        writer.write(HANDSHAKE)
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(masked(b'{"id":1,"connect":{"token":"few"}}'))
+        await service.users.wait_for_requests(2)
+        writer.write(masked(b"nonsense"))
+        assert (await reader.readexactly(4))[2:] == (3501).to_bytes(2, "big")
+        service.users.release()
+        async with asyncio.timeout(4):
+            await reader.read()
+        writer.close()
+        await writer.wait_closed()
 
 
 async def test_send_is_closed_with_3508() -> None:
