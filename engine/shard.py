@@ -37,13 +37,15 @@ class Totals(Struct, frozen=True):
 class _Line:
     """One feed and the venue that it fills."""
 
-    __slots__ = ("feed", "finished", "live_ns", "venue")
+    __slots__ = ("feed", "finished", "live_ns", "owed", "venue")
 
     def __init__(self, feed: Feed) -> None:
         self.feed = feed
         self.venue = Venue(feed.venue, feed.instruments, grace_ns=feed.grace_ns)
         self.live_ns: int | None = None
         self.finished = False
+        self.owed: frozenset[str] = frozenset()
+        """Channels whose live values were asked for while the feed was behind."""
 
     def sent_us(self, wall_ns: int) -> int | None:
         return None if self.feed.recorded else wall_ns // NS_PER_US
@@ -110,12 +112,14 @@ class Shard:
             batch = line.feed.drain(now_ns)
             closed = self._fold(line, batch, now_ns, sent_us)
             boundaries += [(line.venue.name, boundary) for boundary in closed]
+            line.owed |= repeated
             if line.feed.behind:
                 behind = True
                 continue
             due = line.live_ns is None or now_ns - line.live_ns >= LIVE_PERIOD_NS
-            if due or repeated:
-                live += line.venue.live(repeated, sent_us=sent_us, everything=due)
+            if due or line.owed:
+                live += line.venue.live(line.owed, sent_us=sent_us, everything=due)
+                line.owed = frozenset()
             if due:
                 line.live_ns = now_ns
         return Cycle(tuple(boundaries), tuple(live), behind)

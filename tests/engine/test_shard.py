@@ -262,3 +262,14 @@ def test_after_the_end_a_new_channel_gives_the_last_bar_and_one_that_had_its_fin
     again = bench.shard.cycle(5, frozenset({SMA})).live
     assert bench.shard.cycle(9, frozenset({SMA})).live == again
     assert len(again) == 1
+
+
+def test_what_is_asked_for_while_a_feed_is_behind_is_repeated_when_it_has_caught_up() -> None:
+    bench = Bench(BARS)
+    bench.feed.trade(0.1, 10.0)
+    before = bench.shard.cycle(0, NOBODY).live
+    bench.feed.behind = True
+    assert bench.shard.cycle(1, frozenset({BARS})).live == ()
+    bench.feed.behind = False
+    assert bench.shard.cycle(2, NOBODY).live == before
+    assert bench.shard.cycle(3, NOBODY).live == ()
