@@ -39,7 +39,7 @@ class EngineLoop:
         self._metrics = metrics
         self._demand = Demand()
         self._computed: dict[str, tuple[int, Channel]] = {}
-        self._totals = Totals(0, 0, 0, 0)
+        self._totals = Totals()
         self._stopping = False
         self.caught_up = asyncio.Event()
         """Set once the feeds have brought all that was there when the engine came up."""
@@ -97,12 +97,15 @@ class EngineLoop:
         return cycle.behind
 
     def _count(self, cycle: Cycle) -> None:
-        totals = self._shard.totals()
-        self._metrics.boundaries.inc(len(cycle.boundaries))
-        self._metrics.ticks.inc(totals.ticks - self._totals.ticks)
-        self._metrics.late.inc(totals.late - self._totals.late)
-        self._metrics.refused.inc(totals.refused - self._totals.refused)
-        self._metrics.feeds_up.set(totals.feeds_up)
+        metrics, before, totals = self._metrics, self._totals, self._shard.totals()
+        metrics.boundaries.inc(len(cycle.boundaries))
+        metrics.ticks.inc(totals.ticks - before.ticks)
+        metrics.late.inc(totals.late - before.late)
+        metrics.refused.inc(totals.refused - before.refused)
+        metrics.unknown.inc(totals.unknown - before.unknown)
+        metrics.duplicates.inc(totals.duplicates - before.duplicates)
+        metrics.gaps.inc(totals.gaps - before.gaps)
+        metrics.feeds_up.set(totals.feeds_up)
         self._totals = totals
 
     async def _read_demand(self) -> None:

@@ -14,7 +14,12 @@ class EngineMetrics:
         )
         self.ticks = Counter("engine_ticks", "Ticks folded into bars.", registry=registry)
         self.late = Counter("engine_late_ticks", "Ticks whose bar had closed.", registry=registry)
-        self.refused = Counter("engine_refused_ticks", "Ticks too far ahead of the clock.", registry=registry)
+        self.refused = Counter(
+            "engine_refused_ticks", "Trades that make no sense, or too far ahead of the clock.", registry=registry
+        )
+        self.unknown = Counter("engine_unknown_messages", "Messages of feeds that were skipped.", registry=registry)
+        self.duplicates = Counter("engine_duplicate_ticks", "Trades whose id came before.", registry=registry)
+        self.gaps = Counter("engine_feed_gaps", "Holes in venues' trade ids.", registry=registry)
         self.boundaries = Counter("engine_boundaries", "Bars' boundaries closed.", registry=registry)
         self.channels = Gauge("engine_channels", "Channels computed now.", registry=registry)
         self.published = Counter("engine_publications", "Publications that the bus has taken.", registry=registry)

@@ -26,12 +26,18 @@ class Cycle(Struct, frozen=True):
 
 
 class Totals(Struct, frozen=True):
-    """What the venues' bars have taken so far, and how many feeds bring ticks now."""
+    """What the venues' bars and feeds have counted so far, and how many feeds bring ticks now.
 
-    ticks: int
-    late: int
-    refused: int
-    feeds_up: int
+    `refused`: trades that make no sense, or are stamped too far ahead of the clock.
+    """
+
+    ticks: int = 0
+    late: int = 0
+    refused: int = 0
+    unknown: int = 0
+    duplicates: int = 0
+    gaps: int = 0
+    feeds_up: int = 0
 
 
 class _Line:
@@ -83,11 +89,15 @@ class Shard:
     def totals(self) -> Totals:
         """The counts over all venues."""
         bars = [line.venue.bars for line in self._lines.values()]
+        feeds = [line.feed.status() for line in self._lines.values()]
         return Totals(
-            sum(b.ticks for b in bars),
-            sum(b.late for b in bars),
-            sum(b.refused for b in bars),
-            sum(line.feed.status().state is FeedState.UP for line in self._lines.values()),
+            ticks=sum(b.ticks for b in bars),
+            late=sum(b.late for b in bars),
+            refused=sum(b.refused for b in bars) + sum(f.refused for f in feeds),
+            unknown=sum(f.unknown for f in feeds),
+            duplicates=sum(f.duplicates for f in feeds),
+            gaps=sum(f.gaps for f in feeds),
+            feeds_up=sum(f.state is FeedState.UP for f in feeds),
         )
 
     def unready(self) -> str | None:

@@ -105,15 +105,8 @@ class Hub:
         self.deliveries = 0
         """Publications handed to sinks so far."""
 
-    def __contains__(self, channel: object) -> bool:
-        return channel in self._audiences
-
     def __len__(self) -> int:
         return len(self._audiences)
-
-    def channels(self) -> Iterable[str]:
-        """The channels that anybody here wants."""
-        return self._audiences.keys()
 
     def publish(self, publication: Publication, offset: Offset, number: int, *, final: bool) -> None:
         """Hand one publication to everybody who wants it; O(1) for a channel that nobody here wants.

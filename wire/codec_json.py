@@ -5,7 +5,7 @@ from typing import Final
 import msgspec
 from msgspec import Raw, Struct
 
-from wire.client_messages import Command, Error, MessageError, Reply
+from wire.client_messages import Command, MessageError, Reply
 
 PING: Final = b"{}"
 
@@ -36,11 +36,6 @@ def decode_commands(frame: bytes) -> list[Command]:
 def encode_reply(reply: Reply) -> bytes:
     """One reply. A refusal always carries its code and message."""
     return _encoder.encode(reply)
-
-
-def encode_error(command_id: int, error: Error) -> bytes:
-    """One refusal."""
-    return _encoder.encode(Reply(command_id, error=error))
 
 
 def encode_channel(channel: str) -> bytes:

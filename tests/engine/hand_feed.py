@@ -50,7 +50,7 @@ class HandFeed:
     def status(self) -> FeedStatus:
         state = FeedState.CLOSED if self.closed and not self._ticks else FeedState.UP
         state = FeedState.DOWN if self.down else state
-        return FeedStatus(state, since_ms=0, lag_ms=0)
+        return FeedStatus(state, since_ms=0, lag_ms=0, unknown=3, duplicates=2, gaps=1, refused=4)
 
     async def run(self) -> None:
         return

@@ -152,6 +152,8 @@ async def test_what_was_folded_is_counted(bench: Bench) -> None:
         assert value("engine_ticks_total") == 4
         assert (value("engine_boundaries_total") or 0) >= 3
         assert value("engine_feeds_up") == 1
+        told = ("unknown_messages", "duplicate_ticks", "feed_gaps", "refused_ticks")
+        assert [value(f"engine_{name}_total") for name in told] == [3, 2, 1, 4]
         assert (value("engine_publications_total") or 0) >= 3
 
 

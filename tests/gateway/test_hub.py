@@ -81,7 +81,7 @@ def test_a_removed_subscription_gets_nothing_more_and_leaves_no_trace() -> None:
     hub.discard(sub)
     publish(hub, b"1", 1, 1, final=True)
     assert sink.pending == []
-    assert CHANNEL not in hub
+    assert len(hub) == 0
 
 
 def test_a_joiner_gets_what_was_published_while_it_was_opened_above_its_floor() -> None:
