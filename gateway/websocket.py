@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from websockets.frames import Frame, Opcode
-from websockets.http11 import Request, Response
+from websockets.http11 import Request
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.typing import Origin, Subprotocol
@@ -35,6 +35,7 @@ def _select_subprotocol(_: ServerProtocol, offered: Sequence[Subprotocol]) -> Su
 class WebSocket:
     """One server side connection. Feed it bytes, take messages and bytes to write out of it.
 
+    That the handshake is for `PATH` and names one host was judged before.
     `origins`: those whose pages may connect, None for all; a client that names no origin (a bot) may always.
     """
 
@@ -86,19 +87,11 @@ class WebSocket:
 
     def _handshake(self, request: Request) -> None:
         self.request = request
-        self._protocol.send_response(self._response(request))
-
-    def _response(self, request: Request) -> Response:
-        path = request.path.partition("?")[0]
-        if path != PATH:
-            return self._protocol.reject(404, f"Nothing is served at this address; subscribe at {PATH}.\n")
-        if len(request.headers.get_all("Host")) != 1:
-            return self._protocol.reject(400, "Expected exactly one Host header.\n")
         offered = request.headers.get_all("Sec-WebSocket-Protocol")
         if offered and not any(value.strip() for value in offered):
             # an SDK sends the header empty; the library takes that for a fault
             del request.headers["Sec-WebSocket-Protocol"]
-        return self._protocol.accept(request)
+        self._protocol.send_response(self._protocol.accept(request))
 
     def _join(self, frame: Frame) -> bytes | None:
         """The message that `frame` completes; None when there is none yet, or the connection was failed."""
