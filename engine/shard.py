@@ -5,6 +5,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from engine.charting import Charting
 from engine.errors import UnknownChannelError
 from engine.feeds.feed import Feed, FeedState
 from engine.ticks import TickBatch
@@ -70,10 +71,7 @@ class Shard:
 
     def watch(self, channel: Channel) -> bool:
         """Compute `channel` from now on; False if it was watched already. Raises UnknownChannelError."""
-        line = self._lines.get(channel.venue)
-        if line is None:
-            raise UnknownChannelError(f"no feed of venue {channel.venue}")
-        return line.venue.watch(channel)
+        return self._line(channel).venue.watch(channel)
 
     def unwatch(self, channel: Channel) -> None:
         """Stop to compute `channel`."""
@@ -85,6 +83,14 @@ class Shard:
         """Whether `channel` still warms up."""
         line = self._lines.get(channel.venue)
         return Description(warming=True if line is None else line.venue.warming(channel))
+
+    def history(self, channel: Channel, limit: int, wall_ns: int) -> Charting:
+        """What `channel`, watched or not, says of the newest `limit` closed bars that are held at `wall_ns`.
+
+        It is still to be computed. Raises UnknownChannelError.
+        """
+        line = self._line(channel)
+        return line.venue.history(channel, limit, sent_us=line.sent_us(wall_ns))
 
     def totals(self) -> Totals:
         """The counts over all venues."""
@@ -133,6 +139,12 @@ class Shard:
             if due:
                 line.live_ns = now_ns
         return Cycle(tuple(boundaries), tuple(live), behind)
+
+    def _line(self, channel: Channel) -> _Line:
+        line = self._lines.get(channel.venue)
+        if line is None:
+            raise UnknownChannelError(f"no feed of venue {channel.venue}")
+        return line
 
     @staticmethod
     def _fold(line: _Line, batch: TickBatch, now_ns: int, sent_us: int | None) -> Iterator[Boundary]:

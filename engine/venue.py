@@ -7,6 +7,7 @@ import numpy as np
 from msgspec import Struct
 
 from engine.bars import Closed, VenueBars
+from engine.charting import Charting, final_payload
 from engine.errors import UnknownChannelError
 from engine.graph import Graph, Signal, Values
 from engine.payloads import Moment, bar_payload, signal_payload
@@ -74,10 +75,7 @@ class Venue:
 
         Raises UnknownChannelError when it is not of this venue, or of a kind that is not computed.
         """
-        slot = None if channel.symbol is None else self._slots.get(channel.symbol)
-        timeframe = channel.timeframe
-        if channel.venue != self.name or channel.kind not in COMPUTED_KINDS or slot is None or timeframe is None:
-            raise UnknownChannelError(f"expected a channel of {self.name}'s instruments, found {channel.name}")
+        slot, timeframe = self._place(channel)
         frame = self._frames[timeframe]
         if channel.name in frame.watches:
             return False
@@ -104,6 +102,25 @@ class Venue:
         if watch.signal is None:
             return False
         return not watch.signal.ready_mask(forming=True).item(watch.slot)
+
+    def _place(self, channel: Channel) -> tuple[int, Timeframe]:
+        slot = None if channel.symbol is None else self._slots.get(channel.symbol)
+        timeframe = channel.timeframe
+        if channel.venue != self.name or channel.kind not in COMPUTED_KINDS or slot is None or timeframe is None:
+            raise UnknownChannelError(f"expected a channel of {self.name}'s instruments, found {channel.name}")
+        return slot, timeframe
+
+    # what has been
+
+    def history(self, channel: Channel, limit: int, *, sent_us: int | None) -> Charting:
+        """What `channel`, watched or not, says of the newest `limit` closed bars that are held now; still to compute.
+
+        Bars that close meanwhile change nothing. Raises UnknownChannelError as `watch` does.
+        """
+        slot, timeframe = self._place(channel)
+        number = self._frames[timeframe].graph.number
+        held = self.bars.history(timeframe)
+        return Charting(held, slot, limit, expression=channel.expression, number=number, sent_us=sent_us)
 
     # what comes in
 
@@ -163,13 +180,7 @@ def _newest(moment: Moment, watches: Sequence[_Watch]) -> Iterable[Publication]:
 
 
 def _final(watch: _Watch, moment: Moment) -> Publication:
-    signal = watch.signal
-    if signal is None:
-        return Publication(watch.channel, bar_payload(moment, watch.slot))
-    values = tuple(column.item(watch.slot) for column in signal.values)
-    settled = signal.ages().item(watch.slot) >= signal.settled
-    payload = signal_payload(moment, watch.slot, signal.outputs, values, settled=settled)
-    return Publication(watch.channel, payload)
+    return Publication(watch.channel, final_payload(moment, watch.slot, watch.signal))
 
 
 def _live(graph: Graph, moment: Moment, watches: Sequence[_Watch], repeated: frozenset[str]) -> Iterable[Publication]:
