@@ -1,21 +1,28 @@
 """Builds and joins the parts of an engine; the only place that knows them all."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import Final
 
 import structlog
 from msgspec import Struct
 from prometheus_client import CollectorRegistry
 
 from engine.bus import Bus
+from engine.errors import BusUnavailableError
 from engine.feeds.feed import Feed
 from engine.loop import EngineLoop
 from engine.metrics import EngineMetrics
 from engine.publisher import Publisher
+from engine.publisher_redis import RedisBus
 from engine.shard import Shard
 from runtime.clock import Clock
+from runtime.redis_config import RedisConfig, server_url
 from wire.market import NS_PER_S
+
+STOP_S: Final = 3.0
 
 log = structlog.get_logger("engine")
 
@@ -27,30 +34,60 @@ class RunningEngine(Struct, frozen=True):
     caught_up: asyncio.Event
 
 
+def redis_bus(config: RedisConfig) -> RedisBus:
+    """The bus that `config` names; to be entered before it is used. Raises ConfigError."""
+    return RedisBus(server_url(config), prefix=config.prefix)
+
+
 @asynccontextmanager
 async def engine(
-    feeds: Sequence[Feed], bus: Bus, *, topics: int, clock: Clock, registry: CollectorRegistry
+    feeds: Sequence[Feed],
+    bus: Bus,
+    *,
+    topics: int,
+    clock: Clock,
+    registry: CollectorRegistry,
+    stop_s: float = STOP_S,
 ) -> AsyncIterator[RunningEngine]:
-    """Run an engine on `feeds` from entering to leaving; it owns all `topics` of `bus` and says so."""
+    """Run an engine on `feeds` from entering to leaving; it comes to own all `topics` of `bus`, when that answers.
+
+    On leaving it tries for `stop_s` to send what waits, and as long to give its topics up.
+    """
     metrics = EngineMetrics(registry)
     shard = Shard(feeds)
-    publisher = Publisher(bus, range(topics), lambda: clock.monotonic_ns() / NS_PER_S, metrics)
-    loop = EngineLoop(shard, bus, publisher, topics=topics, clock=clock, metrics=metrics)
-    await bus.announce(shard.instruments)
-    await publisher.acquire(loop)
-    log.info("engine.started", topics=topics, venues=",".join(shard.instruments))
+    publisher = Publisher(bus, range(topics), shard.instruments, lambda: clock.monotonic_ns() / NS_PER_S, metrics)
+    recorded = [feed.venue for feed in feeds if feed.recorded]
+    loop = EngineLoop(shard, bus, publisher, recorded=recorded, clock=clock, metrics=metrics)
+    checks = {
+        "bus": publisher.unreachable,
+        "topics": lambda: None if publisher.owns_all else "not all topics are owned",
+        "feeds": shard.unready,
+        "arrears": lambda: None if loop.caught_up.is_set() else "the feeds have not caught up yet",
+    }
+    try:
+        async with bus.serve(loop, range(topics)), asyncio.TaskGroup() as tasks:
+            publishing = tasks.create_task(publisher.run(), name="engine.publisher")
+            working = tasks.create_task(_work(feeds, loop, publisher), name="engine.work")
+            yield RunningEngine(checks, loop.caught_up)
+            working.cancel()
+            await asyncio.wait([working])
+            publisher.stop()
+            await asyncio.wait([publishing], timeout=stop_s)
+            publishing.cancel()
+    finally:
+        with contextlib.suppress(BusUnavailableError, TimeoutError):
+            async with asyncio.timeout(stop_s):
+                await publisher.release()
+    log.info("engine.stopped", unsent_bytes=publisher.waiting_bytes)
+
+
+async def _work(feeds: Sequence[Feed], loop: EngineLoop, publisher: Publisher) -> None:
+    """Compute from what the topics' owners before have left; runs until it is cancelled."""
+    await publisher.acquired.wait()
+    await loop.resume()
+    log.info("engine.started")
     async with asyncio.TaskGroup() as tasks:
+        for feed in feeds:
+            tasks.create_task(feed.run(), name=f"engine.feed.{feed.venue}")
+        tasks.create_task(loop.follow_demand(), name="engine.demand")
         tasks.create_task(loop.run(), name="engine.loop")
-        tasks.create_task(publisher.run(), name="engine.publisher")
-        running = [tasks.create_task(feed.run(), name=f"engine.feed.{feed.venue}") for feed in feeds]
-        checks = {
-            "topics": lambda: None if publisher.owns_all else "not all topics are owned",
-            "feeds": shard.unready,
-        }
-        yield RunningEngine(checks, loop.caught_up)
-        for task in running:
-            task.cancel()
-        loop.stop()
-        publisher.stop()
-    await publisher.release()
-    log.info("engine.stopped")

@@ -4,14 +4,9 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from runtime.redis_config import RedisConfig
+
 Port = Annotated[int, Meta(ge=0, le=65535)]
-
-
-class RedisConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """The bus. `url`: ``memory://`` is a bus of this process alone; `topics` is fixed for a deployment's life."""
-
-    url: str = "redis://127.0.0.1:6379"
-    topics: Annotated[int, Meta(ge=1, le=4096)] = 64
 
 
 class AdminConfig(Struct, frozen=True, forbid_unknown_fields=True):

@@ -15,3 +15,7 @@ class UnknownChannelError(EngineError):
 
 class OwnershipLostError(EngineError):
     """Another engine has taken a topic of ours."""
+
+
+class BusUnavailableError(EngineError):
+    """The bus gave no answer: whether it did what it was asked is not known."""

@@ -1,22 +1,28 @@
-"""The engine's loop: asks what is wanted, runs the shard's cycles, hands what comes out to the publisher."""
+"""The engine's loop: runs the shard's cycles, hands what comes out to the publisher, follows what is wanted."""
 
 import asyncio
-from collections.abc import Sequence
+import secrets
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import structlog
+from msgspec import Struct
 
+from engine.backoff import delay_s
 from engine.bus import Bus
+from engine.charts import Charts
 from engine.demand import Demand
-from engine.errors import UnknownChannelError
+from engine.errors import BusUnavailableError, UnknownChannelError
 from engine.metrics import EngineMetrics
 from engine.publisher import Publisher
+from engine.resumption import Closing
 from engine.shard import Cycle, Shard, Totals
+from engine.venue import Boundary
 from runtime.clock import Clock
 from wire import channel as channels
 from wire.channel import Channel, ChannelError
-from wire.envelope import Description
-from wire.market import NS_PER_MS, NS_PER_S
+from wire.envelope import Chart, Description, Publication
+from wire.market import NS_PER_MS, NS_PER_S, NS_PER_US, Timeframe
 from wire.topics import topic_of
 
 CYCLE_S: Final = 0.01
@@ -25,22 +31,48 @@ DEMAND_PERIOD_S: Final = 5.0
 log = structlog.get_logger("engine")
 
 
+class _Computed(Struct, frozen=True):
+    """A channel that is computed: where it is published, and the bars that it follows."""
+
+    topic: int
+    channel: Channel
+    boundary: str
+    duration_ms: int
+
+
 class EngineLoop:
-    """One engine at work; as the owner of its topics it hears what is wanted."""
+    """One engine at work; as the owner of the publisher's topics, all of a deployment, it hears what is wanted.
+
+    The feeds of the venues in `recorded` bring what happened in the past.
+    """
 
     def __init__(
-        self, shard: Shard, bus: Bus, publisher: Publisher, *, topics: int, clock: Clock, metrics: EngineMetrics
+        self,
+        shard: Shard,
+        bus: Bus,
+        publisher: Publisher,
+        *,
+        recorded: Collection[str],
+        clock: Clock,
+        metrics: EngineMetrics,
     ) -> None:
         self._shard = shard
         self._bus = bus
         self._publisher = publisher
-        self._topics = topics
+        self._recorded = frozenset(recorded)
         self._clock = clock
         self._metrics = metrics
+        self._charts = Charts(shard, clock)
         self._demand = Demand()
-        self._computed: dict[str, tuple[int, Channel]] = {}
+        self._demand_due = asyncio.Event()
+        self._demanded_s = float("-inf")
+        self._resumed = False
+        self._computed: dict[str, _Computed] = {}
+        self._postponed: dict[str, None] = {}
+        """Channels that begin when the feeds have caught up: nobody wants the finals of what was before."""
+        self._reached_ms: dict[str, int] = {}
+        """By venue: up to when its bars have closed here."""
         self._totals = Totals()
-        self._stopping = False
         self.caught_up = asyncio.Event()
         """Set once the feeds have brought all that was there when the engine came up."""
 
@@ -48,53 +80,148 @@ class EngineLoop:
 
     def wanted(self, topic: int, wanted: Sequence[str]) -> None:
         """Somebody subscribes: compute it, and repeat its live value in the next cycle."""
-        del topic
-        self._demand.ring(wanted)
+        if topic in self._publisher.topics:
+            self._demand.ring(wanted)
 
     def describe(self, topic: int, channel: str) -> Description:
         """Whether `channel` still warms up; it is computed from now on."""
-        del topic
-        self._start(channel)
+        self.wanted(topic, [channel])
+        if self._resumed and topic in self._publisher.topics:
+            self._start(channel)
         computed = self._computed.get(channel)
-        return Description(warming=True) if computed is None else self._shard.describe(computed[1])
+        return Description(warming=True) if computed is None else self._shard.describe(computed.channel)
+
+    async def history(self, topic: int, channel: str, limit: int) -> Chart:
+        """What `channel` says of the newest `limit` closed bars that are held, watched or not."""
+        if topic not in self._publisher.topics:
+            return Chart((), refused=f"topic {topic} is not of this engine")
+        return await self._charts.chart(channel, limit)
+
+    # what is wanted
+
+    async def resume(self) -> None:
+        """Compute what is wanted now, and drop what else the owners before have computed. Tries until it succeeds."""
+        failures = 0
+        while not await self._read_demand():
+            failures += 1
+            await asyncio.sleep(delay_s(failures, secrets.SystemRandom().random()))
+        self._resumed = True
+        self._follow_change()
+        self._publisher.settle()
+
+    async def follow_demand(self) -> None:
+        """Read what is wanted whenever that is due; while the bus is away, what was wanted last stays wanted."""
+        while True:
+            await self._demand_due.wait()
+            self._demand_due.clear()
+            await self._read_demand()
+
+    async def _read_demand(self) -> bool:
+        try:
+            wanted = await self._bus.demand(self._publisher.topics)
+        except BusUnavailableError as error:
+            log.debug("demand.unread", why=str(error))
+            return False
+        finally:
+            self._demanded_s = self._now_s()
+        self._demand.wanted(wanted, self._now_s())
+        return True
 
     # the loop
 
-    def stop(self) -> None:
-        """Let `run` end after the cycle that runs."""
-        self._stopping = True
-
     async def run(self) -> None:
-        """Run cycles until `stop`."""
-        demanded_s = float("-inf")
-        while not self._stopping:
-            now_s = self._clock.monotonic_ns() / NS_PER_S
-            if now_s - demanded_s >= DEMAND_PERIOD_S:
-                demanded_s = now_s
-                await self._read_demand()
+        """Run cycles until it is cancelled."""
+        while True:
             behind = self.cycle()
             await asyncio.sleep(0 if behind else CYCLE_S)
 
     def cycle(self) -> bool:
         """One cycle; True when the feeds have more to give at once."""
-        began_ns = self._clock.monotonic_ns()
-        change = self._demand.take(began_ns / NS_PER_S)
+        began_s = self._now_s()
+        if began_s - self._demanded_s >= DEMAND_PERIOD_S:
+            self._demand_due.set()
+        repeated = self._follow_change()
+        wall_ns = self._clock.wall_ns()
+        cycle = self._shard.cycle(wall_ns, repeated)
+        for venue, boundary in cycle.boundaries:
+            self._close(venue, boundary, wall_ns)
+        for publication in cycle.live:
+            self._offer(publication)
+        if not cycle.behind and not self.caught_up.is_set():
+            self._catch_up()
+        self._count(cycle)
+        self._metrics.cycle.observe(self._now_s() - began_s)
+        return cycle.behind
+
+    def _catch_up(self) -> None:
+        """The feeds have brought all that was there: what was postponed begins."""
+        self.caught_up.set()
+        postponed, self._postponed = self._postponed, {}
+        for name in postponed:
+            self._start(name)
+        self._demand.ring(postponed)
+
+    def _now_s(self) -> float:
+        return self._clock.monotonic_ns() / NS_PER_S
+
+    def _close(self, venue: str, boundary: Boundary, wall_ns: int) -> None:
+        timeframe, open_ms = boundary.timeframe, boundary.open_ns // NS_PER_MS
+        duration_ms = timeframe.ns // NS_PER_MS
+        sent_us = None if venue in self._recorded else wall_ns // NS_PER_US
+        finals = [(self._computed[p.channel].topic, p) for p in boundary.finals]
+        self._publisher.close(Closing(_boundary(venue, timeframe), open_ms, duration_ms, sent_us), finals)
+        self._reach(venue, open_ms + duration_ms)
+
+    def _reach(self, venue: str, reached_ms: int) -> None:
+        """Bars have closed up to there. Once that is known, so is what was there before this engine."""
+        if venue not in self._reached_ms:
+            for timeframe in Timeframe:
+                duration_ms = timeframe.ns // NS_PER_MS
+                forming_ms = reached_ms // duration_ms * duration_ms
+                self._publisher.begin(_boundary(venue, timeframe), forming_ms - duration_ms)
+        self._reached_ms[venue] = max(self._reached_ms.get(venue, 0), reached_ms)
+
+    def _offer(self, publication: Publication) -> None:
+        computed = self._computed[publication.channel]
+        reached_ms = self._reached_ms.get(computed.channel.venue, 0)
+        open_ms = reached_ms // computed.duration_ms * computed.duration_ms
+        self._publisher.offer(computed.topic, publication, computed.boundary, open_ms)
+
+    def _follow_change(self) -> frozenset[str]:
+        """Start and drop what has changed; the channels whose live values are to be repeated."""
+        change = self._demand.take(self._now_s())
         for name in change.started:
             self._start(name)
         for name in change.dropped:
             self._drop(name)
-        cycle = self._shard.cycle(self._clock.wall_ns(), change.repeated)
-        for venue, boundary in cycle.boundaries:
-            name = f"{venue}@{boundary.timeframe.value}"
-            finals = [(self._computed[p.channel][0], p) for p in boundary.finals]
-            self._publisher.close(name, boundary.open_ns // NS_PER_MS, finals)
-        for publication in cycle.live:
-            self._publisher.offer(self._computed[publication.channel][0], publication)
-        if not cycle.behind and not self.caught_up.is_set():
-            self.caught_up.set()
-        self._count(cycle)
-        self._metrics.cycle.observe((self._clock.monotonic_ns() - began_ns) / NS_PER_S)
-        return cycle.behind
+        return change.repeated
+
+    def _start(self, name: str) -> None:
+        if name in self._computed:
+            return
+        try:
+            channel, timeframe = _parse(name)
+            topic = topic_of(channel, len(self._publisher.topics))
+            if not (self.caught_up.is_set() or self._publisher.continues(topic, name)):
+                self._postponed[name] = None
+                return
+            self._shard.watch(channel)
+        except (ChannelError, UnknownChannelError) as error:
+            log.warning("channel.refused", channel=name, error=str(error))
+            return
+        boundary = _boundary(channel.venue, timeframe)
+        self._computed[name] = _Computed(topic, channel, boundary, timeframe.ns // NS_PER_MS)
+        self._publisher.start(topic, name, boundary)
+        self._metrics.channels.set(len(self._computed))
+
+    def _drop(self, name: str) -> None:
+        self._postponed.pop(name, None)
+        computed = self._computed.pop(name, None)
+        if computed is None:
+            return
+        self._shard.unwatch(computed.channel)
+        self._publisher.drop(computed.topic, name)
+        self._metrics.channels.set(len(self._computed))
 
     def _count(self, cycle: Cycle) -> None:
         metrics, before, totals = self._metrics, self._totals, self._shard.totals()
@@ -108,31 +235,15 @@ class EngineLoop:
         metrics.feeds_up.set(totals.feeds_up)
         self._totals = totals
 
-    async def _read_demand(self) -> None:
-        wanted: set[str] = set()
-        for topic in range(self._topics):
-            wanted |= await self._bus.demand(topic)
-        self._demand.wanted(frozenset(wanted), self._clock.monotonic_ns() / NS_PER_S)
 
-    def _start(self, name: str) -> None:
-        if name in self._computed:
-            return
-        try:
-            channel = channels.parse(name)
-            self._shard.watch(channel)
-        except (ChannelError, UnknownChannelError) as error:
-            log.warning("channel.refused", channel=name, error=str(error))
-            return
-        topic = topic_of(channel, self._topics)
-        self._computed[name] = (topic, channel)
-        self._publisher.start(topic, name)
-        self._metrics.channels.set(len(self._computed))
+def _boundary(venue: str, timeframe: Timeframe) -> str:
+    """What the closing of its bars is called on the bus."""
+    return f"{venue}@{timeframe.value}"
 
-    def _drop(self, name: str) -> None:
-        computed = self._computed.pop(name, None)
-        if computed is None:
-            return
-        topic, channel = computed
-        self._shard.unwatch(channel)
-        self._publisher.drop(topic, name)
-        self._metrics.channels.set(len(self._computed))
+
+def _parse(name: str) -> tuple[Channel, Timeframe]:
+    """The channel that others call `name`, and whose bars it follows. Raises ChannelError and UnknownChannelError."""
+    channel = channels.parse(name)
+    if channel.timeframe is None or channel.name != name:
+        raise UnknownChannelError(f"expected the canonical name of a channel that follows bars, found {name}")
+    return channel, channel.timeframe

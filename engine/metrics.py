@@ -25,3 +25,8 @@ class EngineMetrics:
         self.published = Counter("engine_publications", "Publications that the bus has taken.", registry=registry)
         self.envelopes = Counter("engine_envelopes", "Envelopes that the bus has taken.", registry=registry)
         self.feeds_up = Gauge("engine_feeds_up", "Feeds that bring ticks now.", registry=registry)
+        self.resent = Counter(
+            "engine_resent_batches", "Batches that were sent again without an answer.", registry=registry
+        )
+        self.epochs = Counter("engine_new_epochs", "Topics whose positions became void.", registry=registry)
+        self.buffered = Gauge("engine_buffer_bytes", "Finals that the bus has not confirmed.", registry=registry)

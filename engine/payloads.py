@@ -44,6 +44,33 @@ class SignalPayload(Struct, frozen=True, omit_defaults=True):
     synthetic: bool = False
 
 
+class GapPayload(Struct, frozen=True):
+    """What a channel carries of a closed bar that was never computed: nothing is known of it."""
+
+    t: int
+    v: None
+    final: bool
+    event: int
+    sent: int
+    gap: bool
+
+
+class GapBarPayload(Struct, frozen=True):
+    """What a ``bars`` channel carries of a bar that was never computed."""
+
+    t: int
+    o: None
+    h: None
+    l: None  # noqa: E741 - the field's name on the wire
+    c: None
+    v: None
+    n: None
+    final: bool
+    event: int
+    sent: int
+    gap: bool
+
+
 class Moment(Struct, frozen=True):
     """A bar about to be published: closed (`final`) or forming. `sent_us` None: as sent at its newest tick's time."""
 
@@ -61,6 +88,7 @@ class Moment(Struct, frozen=True):
         return not math.isnan(self.bar.close.item(at))
 
 
+_US_PER_MS: Final = NS_PER_MS // NS_PER_US
 _encoder: Final = msgspec.json.Encoder()
 
 
@@ -98,3 +126,14 @@ def signal_payload(
     return _encoder.encode(
         SignalPayload(t, v, moment.final, event, sent, settled or not warm, moment.bar.count.item(at) == 0)
     )
+
+
+def gap_payload(t_ms: int, end_ms: int, sent_us: int | None, *, bar: bool) -> bytes:
+    """A closed bar over [t_ms, end_ms) that was never computed; its event is told as its end."""
+    event = end_ms * _US_PER_MS
+    sent = event if sent_us is None else sent_us
+    if bar:
+        return _encoder.encode(
+            GapBarPayload(t_ms, None, None, None, None, None, None, final=True, event=event, sent=sent, gap=True)
+        )
+    return _encoder.encode(GapPayload(t_ms, None, final=True, event=event, sent=sent, gap=True))

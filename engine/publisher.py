@@ -1,161 +1,286 @@
 """Publishes an engine's finals and live values, topic by topic; owns the sending, so that the cycle never waits.
 
-Finals go out once each, in order, all of one boundary in one step; a live value that waits is replaced by a newer one,
-and removed by a final of its channel. One batch of a topic is in flight at a time.
+What is to be sent, and when a topic has to be acquired anew, is decided by the writers; this is the task that asks the
+bus. The cycle's side never waits: it fills buffers that are bounded in bytes over all topics.
 """
 
 import asyncio
+import contextlib
 import secrets
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Final
 
-from engine.bus import Bus, Owner
-from engine.errors import OwnershipLostError
-from engine.metrics import EngineMetrics
-from wire.envelope import MAX_PUBLICATIONS, VERSION, Batch, Envelope, Ownership, Publication, encode
-from wire.position import Offset
+import structlog
 
-HEARTBEAT_S: Final = 1.0
+from engine.bus import Bus
+from engine.errors import BusUnavailableError, OwnershipLostError
+from engine.metrics import EngineMetrics
+from engine.resumption import Closing
+from engine.writer import HEARTBEAT_S, Writer
+from wire.envelope import Batch, Envelope, Ownership, Publication
+
+BUFFER_BYTES: Final = 256 * 1024 * 1024
+CALL_BYTES: Final = 1024 * 1024
+"""Finals of one call, about: neither Redis nor the engine's cycle gets a turn while they are dealt with."""
+FLUSH_S: Final = 0.05
+"""Live values wait so long behind those that were sent before."""
 ACQUIRE_RETRY_S: Final = 0.5
 
-
-class _Waiting:
-    """What waits to be published for one topic."""
-
-    __slots__ = ("closed", "dropped", "finals", "live", "sent_s", "started")
-
-    def __init__(self) -> None:
-        self.finals: list[Publication] = []
-        self.live: dict[str, bytes] = {}
-        self.started: dict[str, None] = {}
-        self.dropped: dict[str, None] = {}
-        self.closed: dict[str, int] = {}
-        self.sent_s = float("-inf")
-
-    def anything(self) -> bool:
-        return bool(self.finals or self.live or self.started or self.dropped)
+log = structlog.get_logger("engine")
 
 
 class Publisher:
-    """The one writer of an engine's topics. `monotonic_s` is the clock of heartbeats."""
+    """The one writer of an engine's `topics`. `monotonic_s` is the clock of heartbeats and retries.
+
+    `instruments`, the symbols by venue, are named before a topic is owned. Finals that wait take `buffer_bytes` at
+    most: then all of them go, and every topic gets a new epoch.
+    """
 
     def __init__(
-        self, bus: Bus, topics: Iterable[int], monotonic_s: Callable[[], float], metrics: EngineMetrics
+        self,
+        bus: Bus,
+        topics: Collection[int],
+        instruments: Mapping[str, Sequence[str]],
+        monotonic_s: Callable[[], float],
+        metrics: EngineMetrics,
+        *,
+        buffer_bytes: int = BUFFER_BYTES,
     ) -> None:
+        engine = secrets.token_hex(8)
+        self.acquired = asyncio.Event()
+        """Set once every topic was acquired."""
         self._bus = bus
-        self._identity = secrets.token_hex(8)
+        self._instruments = instruments
         self._monotonic_s = monotonic_s
-        self._waiting = {topic: _Waiting() for topic in topics}
-        self._owned: dict[int, Ownership] = {}
-        self._wake = asyncio.Event()
         self._metrics = metrics
+        self._buffer_bytes = buffer_bytes
+        self._passed: dict[str, int] = {}
+        """The newest boundary that was closed here, by ``VENUE@TIMEFRAME``."""
+        self._resuming: dict[str, AbstractSet[int]] = {}
+        """The topics on which a boundary has not come yet to where the owner before has left it."""
+        self._writers = {topic: Writer(topic, engine, self._passed) for topic in topics}
+        self._order = list(self._writers.values())
+        """The order in which they are asked: the next call begins with the first that had no room in the last."""
+        self._chance = secrets.SystemRandom()
+        self._wake = asyncio.Event()
+        self._announced = False
+        self._flushed_s = float("-inf")
+        self._trouble: str | None = None
         self._stopping = False
 
     @property
+    def topics(self) -> AbstractSet[int]:
+        """The topics that it writes."""
+        return self._writers.keys()
+
+    @property
     def owns_all(self) -> bool:
-        """True once every topic is this engine's."""
-        return len(self._owned) == len(self._waiting)
+        """Whether every topic is this engine's."""
+        return all(writer.owned for writer in self._order)
+
+    @property
+    def waiting_bytes(self) -> int:
+        """The size of the finals that the bus has not confirmed."""
+        return sum(writer.size_bytes for writer in self._order)
+
+    def unreachable(self) -> str | None:
+        """Why the bus cannot be reached; None while it answers."""
+        return self._trouble
 
     # the cycle's side: never waits
 
-    def start(self, topic: int, channel: str) -> None:
-        """`channel` is computed from now on."""
-        waiting = self._waiting[topic]
-        waiting.dropped.pop(channel, None)
-        waiting.started[channel] = None
+    def start(self, topic: int, channel: str, boundary: str) -> None:
+        """`channel`, whose bars close at `boundary` (``VENUE@TIMEFRAME``), is computed from now on."""
+        self._writers[topic].start(channel, boundary)
+        self._wake.set()
+
+    def continues(self, topic: int, channel: str) -> bool:
+        """Whether `channel` was computed by the owner before, and can go on without a break until `settle`."""
+        return self._writers[topic].continues(channel)
+
+    def settle(self) -> None:
+        """All that is wanted was started: what the owner before computed besides is dropped."""
+        for writer in self._order:
+            writer.settle()
         self._wake.set()
 
     def drop(self, topic: int, channel: str) -> None:
         """`channel` is no longer computed."""
-        waiting = self._waiting[topic]
-        waiting.started.pop(channel, None)
-        waiting.live.pop(channel, None)
-        waiting.dropped[channel] = None
+        self._writers[topic].drop(channel)
         self._wake.set()
 
-    def close(self, boundary: str, open_ms: int, finals: Iterable[tuple[int, Publication]]) -> None:
-        """The finals of one boundary (``VENUE@TIMEFRAME`` and the open time of its bars), each with its topic."""
-        for topic, publication in finals:
-            waiting = self._waiting[topic]
-            waiting.finals.append(publication)
-            waiting.live.pop(publication.channel, None)
-            self._wake.set()
-        for waiting in self._waiting.values():
-            waiting.closed[boundary] = open_ms
+    def begin(self, boundary: str, open_ms: int) -> None:
+        """The bar that begins at `open_ms`, and those before it, are not this engine's to close."""
+        self._passed.setdefault(boundary, open_ms)
 
-    def offer(self, topic: int, publication: Publication) -> None:
-        """A live value: the newest of its channel is sent."""
-        self._waiting[topic].live[publication.channel] = publication.payload
+    def close(self, closing: Closing, finals: Iterable[tuple[int, Publication]]) -> None:
+        """A boundary with its finals, each with its topic; a topic on which it was published before leaves it out.
+
+        Only after all topics were acquired.
+        """
+        by_topic: dict[int, list[Publication]] = {}
+        for topic, publication in finals:
+            by_topic.setdefault(topic, []).append(publication)
+        boundary = closing.boundary
+        resuming = self._resuming.get(boundary, self._writers.keys())
+        for topic in by_topic.keys() | resuming:
+            self._writers[topic].close(closing, tuple(by_topic.get(topic, ())))
+        self._resuming[boundary] = {topic for topic in resuming if self._writers[topic].resumes(boundary)}
+        self._passed[boundary] = closing.open_ms
+        if by_topic:
+            self._bound_buffer()
+            self._wake.set()
+
+    def offer(self, topic: int, publication: Publication, boundary: str, open_ms: int) -> None:
+        """A live value of the bar that begins at `open_ms`: the newest of its channel is sent."""
+        self._writers[topic].offer(publication, boundary, open_ms)
         self._wake.set()
 
     # the task's side
 
-    async def acquire(self, owner: Owner) -> None:
-        """Own every topic; waits for one that another engine owns until its lease has run out."""
-        for topic in self._waiting:
-            while (ownership := await self._bus.acquire(topic, self._identity, owner)) is None:  # noqa: ASYNC110
-                await asyncio.sleep(ACQUIRE_RETRY_S)
-            self._owned[topic] = ownership
-
-    async def release(self) -> None:
-        """Send what waits, and give every topic up."""
-        for topic in tuple(self._owned):
-            await self._send(topic)
-            await self._bus.release(topic, self._identity)
-            del self._owned[topic]
-
     def stop(self) -> None:
-        """Let `run` end, once what is in flight has been answered."""
+        """Let `run` end, once all that waits is in."""
         self._stopping = True
         self._wake.set()
 
     async def run(self) -> None:
-        """Send what waits, and a heartbeat for a topic that was silent for a second; until `stop`.
+        """Own every topic, send what waits, and a heartbeat for a topic that was silent for a second; until `stop`.
 
-        Raises OwnershipLostError when another engine has written to a topic of ours.
+        Raises OwnershipLostError when another engine has a topic that was ours. May be cancelled at any point.
         """
-        while not self._stopping:
+        while not (self._stopping and all(writer.idle for writer in self._order)):
             self._wake.clear()
-            now_s = self._monotonic_s()
-            for topic, waiting in self._waiting.items():
-                if waiting.anything() or now_s - waiting.sent_s >= HEARTBEAT_S:
-                    await self._send(topic)
+            await self._acquire()
+            if not await self._publish():
+                await self._rest()
+
+    async def release(self) -> None:
+        """Give every topic up. May raise BusUnavailableError; their leases run out then."""
+        under: dict[str, list[int]] = {}
+        for topic, writer in self._writers.items():
+            if writer.owned:
+                under.setdefault(writer.tenure.identity, []).append(topic)
+        for identity, topics in under.items():
+            await self._bus.release(topics, identity)
+
+    # inside
+
+    def _bound_buffer(self) -> None:
+        size = self.waiting_bytes
+        if size > self._buffer_bytes:
+            log.error("buffer.overflowed", size_bytes=size)
+            for writer in self._order:
+                writer.overflow()
+            size = 0
+        self._metrics.buffered.set(size)
+
+    async def _rest(self) -> None:
+        """Until there is something new to do; at most a fraction of a heartbeat."""
+        soon = any(writer.has_live or writer.failures for writer in self._order)
+        rest_s = FLUSH_S if soon else HEARTBEAT_S / 4
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(rest_s):
+                await self._wake.wait()
+
+    async def _acquire(self) -> None:
+        """Ask for the topics that are not ours, as long as the others can do without a heartbeat."""
+        now_s = began_s = self._monotonic_s()
+        missing = [writer for writer in self._order if not writer.owned and now_s >= writer.retry_s]
+        if not missing:
+            return
+        why, chance = None, self._chance.random()
+        changed: Counter[str] = Counter()
+        for writer in sorted(missing, key=lambda writer: writer.failures):
             try:
-                async with asyncio.timeout(HEARTBEAT_S / 4):
-                    await self._wake.wait()
-            except TimeoutError:
+                changed.update(await self._claim(writer))
+            except BusUnavailableError as error:
+                why = str(error)
+                writer.unanswered(self._monotonic_s(), chance)
+            if self._monotonic_s() - began_s >= HEARTBEAT_S / 2:
+                break
+        self._judge_bus(why)
+        for reason, topics in changed.items():
+            log.warning("epoch.changed", topics=topics, reason=reason)
+        if self.owns_all and not self.acquired.is_set():
+            self.acquired.set()
+            log.info("topics.acquired", topics=len(self._order))
+
+    async def _claim(self, writer: Writer) -> Sequence[str]:
+        """Ask for one topic; why its epoch is another one, if it is."""
+        if not self._announced:
+            await self._bus.announce(self._instruments)
+            self._announced = True
+        claim = writer.claim()
+        if claim.release is not None:
+            await self._bus.release([writer.topic], claim.release)
+        acquired = await self._bus.acquire(writer.topic, claim.identity, known=claim.known, fresh=claim.fresh)
+        now_s = self._monotonic_s()
+        if acquired is not None:
+            reason = writer.found(acquired, now_s)
+            if reason is not None:
+                self._metrics.epochs.inc()
+                return [reason]
+        elif writer.tenure.stands is not None:
+            raise OwnershipLostError(f"another engine owns topic {writer.topic}, which was ours")
+        else:
+            writer.retry_s = now_s + ACQUIRE_RETRY_S
+        return []
+
+    async def _publish(self) -> bool:
+        """Send what is due; False when nothing is."""
+        batches = self._batches()
+        if not batches:
+            return False
+        why = None
+        answers: Mapping[int, Ownership] = {}
+        try:
+            answers = await self._bus.publish(batches)
+        except BusUnavailableError as error:
+            why = str(error)
+        now_s, chance = self._monotonic_s(), self._chance.random()
+        taken: list[Envelope] = []
+        for topic, batch in batches.items():
+            writer, stands = self._writers[topic], answers.get(topic)
+            if stands is not None and writer.answered(batch, stands, now_s):
+                taken += batch.envelopes
+            elif stands is None or writer.owned:
+                writer.unanswered(now_s, chance)
+            else:
+                self._announced = False
+        self._metrics.envelopes.inc(len(taken))
+        self._metrics.published.inc(sum(len(envelope.finals) + len(envelope.live) for envelope in taken))
+        self._judge_bus(why)
+        return True
+
+    def _batches(self) -> dict[int, Batch]:
+        """What is due, by topic: as much as one call may carry."""
+        now_s = self._monotonic_s()
+        flush = self._stopping or now_s - self._flushed_s >= FLUSH_S
+        room = CALL_BYTES
+        batches: dict[int, Batch] = {}
+        crowded = 0
+        for place, writer in enumerate(self._order):
+            batch = writer.batch(now_s, max(0, room), flush=flush, drain=self._stopping)
+            if batch is None:
                 continue
+            batches[writer.topic] = batch
+            if writer.failures:
+                self._metrics.resent.inc()
+            if room > 0:
+                room -= writer.sent_bytes
+                crowded = place + 1 if room <= 0 else 0
+            if batch.envelopes[-1].live:
+                self._flushed_s = now_s
+        self._order = self._order[crowded:] + self._order[:crowded]
+        return batches
 
-    async def _send(self, topic: int) -> None:
-        waiting, self._waiting[topic] = self._waiting[topic], _Waiting()
-        batch, after = _batch(self._owned[topic], waiting)
-        self._waiting[topic].sent_s = self._monotonic_s()
-        stands = await self._bus.publish(topic, batch)
-        if (stands.owner, stands.epoch, stands.next_offset, stands.number) != after:
-            raise OwnershipLostError(f"topic {topic} now belongs to {stands.owner!r}, not to {self._identity!r}")
-        self._owned[topic] = stands
-        self._metrics.published.inc(len(waiting.finals) + len(waiting.live))
-        self._metrics.envelopes.inc(len(batch.envelopes))
-
-
-def _batch(expected: Ownership, waiting: _Waiting) -> tuple[Batch, tuple[str, str, int, int]]:
-    """What to publish, and (owner, epoch, next offset, number) once it is in."""
-    number, first = expected.number, expected.next_offset
-    finals = list(waiting.finals)
-    live = [Publication(channel, payload) for channel, payload in waiting.live.items()]
-    envelopes: list[bytes] = []
-    while finals or live or not envelopes:
-        part, finals = tuple(finals[:MAX_PUBLICATIONS]), finals[MAX_PUBLICATIONS:]
-        room = MAX_PUBLICATIONS - len(part) if not finals else 0
-        newest, live = tuple(live[:room]), live[room:]
-        number += 1
-        envelopes.append(encode(Envelope(VERSION, expected.epoch, number, first, part, newest)))
-        first = Offset(first + len(part))
-    batch = Batch(
-        expected,
-        tuple(envelopes),
-        started=tuple(waiting.started),
-        dropped=tuple(waiting.dropped),
-        closed=waiting.closed,
-    )
-    return batch, (expected.owner, expected.epoch, first, number)
+    def _judge_bus(self, why: str | None) -> None:
+        """Say so when the bus is lost, and when it is back."""
+        failing = any(writer.failures for writer in self._order)
+        if failing and self._trouble is None:
+            log.warning("bus.lost", why=why)
+        elif not failing and self._trouble is not None:
+            log.info("bus.back")
+        self._trouble = (why or self._trouble or "no answer") if failing else None

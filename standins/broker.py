@@ -7,12 +7,16 @@ everything, and the next one has another epoch.
 import asyncio
 import secrets
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Final, Protocol
 
+import structlog
+
 from wire.envelope import (
+    Acquired,
     Batch,
+    Chart,
     Description,
     Envelope,
     Held,
@@ -20,23 +24,24 @@ from wire.envelope import (
     NewestFinal,
     Ownership,
     decode,
+    encode,
 )
 from wire.position import Epoch, Offset
 
+log = structlog.get_logger("broker")
+
 LEASE_S: Final = 5.0
 DEMAND_S: Final = 30.0
-HELD_S: Final = 600.0
-HELD_BYTES: Final = 32 * 1024 * 1024
 
 
 class Listener(Protocol):
     """The gateway's side: who is told of envelopes."""
 
+    def attached(self, topic: int) -> None:
+        """Envelopes are heard from now on."""
+
     def heard(self, topic: int, envelope: Envelope) -> None:
         """An envelope came in."""
-
-    def cut(self, topic: int) -> None:
-        """Envelopes may have been lost."""
 
 
 class Owner(Protocol):
@@ -48,18 +53,21 @@ class Owner(Protocol):
     def describe(self, topic: int, channel: str) -> Description:
         """What there is to say about `channel`."""
 
+    async def history(self, topic: int, channel: str, limit: int) -> Chart:
+        """What `channel` said of the newest closed bars."""
+
 
 class _Topic:
-    """What is held of one topic."""
+    """What is held of one topic: `finals` by entry, as they were published."""
 
-    __slots__ = ("demand", "finals", "finals_bytes", "first_held", "lease_until_s", "newest", "owner", "ownership")
+    __slots__ = ("closed", "demand", "finals", "lease_until_s", "newest", "owner", "ownership")
 
     def __init__(self) -> None:
-        self.ownership = Ownership("", Epoch(""), Offset(1), 0, {})
+        self.ownership = Ownership("", Epoch(""), Offset(1), 0)
         self.owner: Owner | None = None
+        self.closed: dict[str, int] = {}
         self.lease_until_s = float("-inf")
-        self.finals: deque[tuple[float, HeldFinal]] = deque()
-        self.finals_bytes = 0
+        self.finals: deque[tuple[HeldFinal, ...]] = deque()
         self.newest: dict[str, NewestFinal] = {}
         self.demand: dict[str, float] = {}
 
@@ -71,10 +79,9 @@ class _Topic:
 class MemoryBroker:
     """Every topic of one deployment. `monotonic_s` is its clock; not safe to use from several threads."""
 
-    def __init__(self, *, topics: int, monotonic_s: Callable[[], float], held_bytes: int = HELD_BYTES) -> None:
+    def __init__(self, *, topics: int, monotonic_s: Callable[[], float]) -> None:
         self._topics = [_Topic() for _ in range(topics)]
         self._monotonic_s = monotonic_s
-        self._held_bytes = held_bytes
         self._instruments: dict[str, frozenset[str]] = {}
         self._listeners: list[Listener] = []
         self._inbox: deque[tuple[int, bytes, tuple[Listener, ...]]] = deque()
@@ -82,67 +89,94 @@ class MemoryBroker:
 
     # the engine's half
 
-    async def acquire(self, topic: int, identity: str, owner: Owner) -> Ownership | None:
-        """Own `topic` for 5 s (every publish extends it) and hear what is wanted of it; None while another owns it."""
+    @asynccontextmanager
+    async def serve(self, owner: Owner, topics: Collection[int]) -> AsyncIterator[None]:
+        """`owner` is told what is wanted of `topics`, and asked, from entering to leaving."""
+        for topic in topics:
+            self._topics[topic].owner = owner
+        try:
+            yield
+        finally:
+            for topic in topics:
+                if self._topics[topic].owner is owner:
+                    self._topics[topic].owner = None
+
+    async def acquire(
+        self, topic: int, identity: str, *, known: Ownership | None = None, fresh: bool = False
+    ) -> Acquired | None:
+        """Own `topic` for 5 s (every publish extends it); None while another owns it."""
         held = self._topics[topic]
         now = self._monotonic_s()
-        if held.lease_until_s > now and held.ownership.owner != identity:
+        before = held.ownership
+        if held.lease_until_s > now and before.owner != identity:
             return None
-        previous = held.ownership
-        epoch = previous.epoch or Epoch(secrets.token_hex(8))
-        held.ownership = Ownership(identity, epoch, previous.next_offset, previous.number, previous.closed)
-        held.owner = owner
+        behind = known is not None and (before.next_offset < known.next_offset or before.number < known.number)
+        fresh = fresh or behind or not before.epoch
+        epoch = Epoch(secrets.token_hex(8)) if fresh else before.epoch
+        next_offset = before.next_offset if known is None else max(before.next_offset, known.next_offset)
+        number = before.number if known is None else max(before.number, known.number)
+        held.ownership = Ownership(identity, epoch, next_offset, number)
         held.lease_until_s = now + LEASE_S
-        return held.ownership
+        return Acquired(held.ownership, dict(held.closed), {c: row.since for c, row in held.newest.items()})
 
-    async def release(self, topic: int, identity: str) -> None:
-        """Give `topic` up, if it is `identity`'s."""
-        held = self._topics[topic]
-        if held.ownership.owner == identity:
-            held.owner = None
-            held.lease_until_s = float("-inf")
+    async def release(self, topics: Collection[int], identity: str) -> None:
+        """Give up those of `topics` that are `identity`'s."""
+        for topic in topics:
+            if self._topics[topic].ownership.owner == identity:
+                self._topics[topic].lease_until_s = float("-inf")
 
-    async def publish(self, topic: int, batch: Batch) -> Ownership:
-        """Publish all of `batch` in one step if the topic stands where it expects, else nothing.
+    async def publish(self, batches: Mapping[int, Batch]) -> dict[int, Ownership]:
+        """Publish each batch in one step if its topic stands where it expects; give where the topics stand now."""
+        return {topic: self._publish(topic, batch) for topic, batch in batches.items()}
 
-        Returns where the topic stands now: the caller sees whether its batch is in.
-        """
+    def _publish(self, topic: int, batch: Batch) -> Ownership:
         held = self._topics[topic]
         if held.ownership != batch.expected:
             return held.ownership
-        for channel in batch.started:
-            held.newest[channel] = NewestFinal(held.top, Offset(0), None)
-        number, next_offset = held.ownership.number, held.ownership.next_offset
-        for data in batch.envelopes:
-            envelope = decode(data)
-            self._hold(held, envelope)
-            self._send(topic, data)
-            number, next_offset = envelope.number, Offset(envelope.top + 1)
+        for envelope in batch.envelopes:
+            if envelope.finals:
+                held.finals.append(_held(envelope))
+            self._send(topic, encode(envelope))
+        held.newest.update(batch.rows)
         for channel in batch.dropped:
             held.newest.pop(channel, None)
-        before = held.ownership
-        held.ownership = Ownership(before.owner, before.epoch, next_offset, number, {**before.closed, **batch.closed})
+        while held.finals and held.finals[0][-1].offset <= batch.forget:
+            held.finals.popleft()
+        held.ownership = batch.after
+        held.closed.update(batch.closed)
         held.lease_until_s = self._monotonic_s() + LEASE_S
         return held.ownership
 
-    async def demand(self, topic: int) -> frozenset[str]:
-        """The channels of `topic` that somebody wants now."""
-        held = self._topics[topic]
+    async def demand(self, topics: Collection[int]) -> frozenset[str]:
+        """The channels of `topics` that somebody wants now."""
         now = self._monotonic_s()
-        held.demand = {channel: until for channel, until in held.demand.items() if until > now}
-        return frozenset(held.demand)
+        wanted: set[str] = set()
+        for topic in topics:
+            held = self._topics[topic]
+            held.demand = {channel: until for channel, until in held.demand.items() if until > now}
+            wanted.update(held.demand)
+        return frozenset(wanted)
 
     async def announce(self, instruments: Mapping[str, Sequence[str]]) -> None:
-        """Name the symbols that exist, by venue."""
+        """Name the symbols that exist, by venue; a venue without any is not named."""
         for venue, symbols in instruments.items():
             self._instruments[venue] = frozenset(symbols)
+            if not symbols:
+                del self._instruments[venue]
 
     # the gateway's half
 
-    @contextmanager
-    def listen(self, listener: Listener) -> Iterator[None]:
+    @property
+    def unavailable(self) -> str | None:
+        """Memory is always there."""
+        return None
+
+    @asynccontextmanager
+    async def listen(self, listener: Listener) -> AsyncIterator[None]:
         """All topics are heard from entering to leaving."""
         self._listeners.append(listener)
+        for topic in range(len(self._topics)):
+            listener.attached(topic)
         try:
             yield
         finally:
@@ -151,30 +185,43 @@ class MemoryBroker:
     async def read(self, topic: int, since: Offset | None, channels: Sequence[str]) -> Held:
         """What the topic holds, in one step; renews the demand of `channels` and rings `wanted`."""
         held = self._topics[topic]
-        self._trim(held)
-        finals = () if since is None else tuple(f for _, f in held.finals if f.offset > since)
-        first_held = held.finals[0][1].offset if held.finals else held.ownership.next_offset
+        finals = () if since is None else tuple(f for entry in held.finals for f in entry if f.offset > since)
+        first_held = held.finals[0][0].offset if held.finals else held.ownership.next_offset
         newest = {c: held.newest[c] for c in channels if c in held.newest}
-        await self.renew(topic, channels)
-        if held.owner is not None:
+        held.demand.update(dict.fromkeys(channels, self._monotonic_s() + DEMAND_S))
+        if held.owner is not None and channels:
             held.owner.wanted(topic, channels)
         return Held(held.ownership.epoch, held.ownership.number, held.top, first_held, finals, newest)
 
-    async def renew(self, topic: int, channels: Sequence[str]) -> None:
-        """Keep `channels` wanted for another 30 s; newly wanted ones are told to the owner."""
-        held = self._topics[topic]
+    async def renew(self, channels: Mapping[int, Sequence[str]]) -> None:
+        """Keep channels wanted for another 30 s; newly wanted ones are told to the owner."""
         now = self._monotonic_s()
-        new = [channel for channel in channels if held.demand.get(channel, now) <= now]
-        held.demand.update(dict.fromkeys(channels, now + DEMAND_S))
-        if new and held.owner is not None:
-            held.owner.wanted(topic, new)
+        for topic, wanted in channels.items():
+            held = self._topics[topic]
+            new = [channel for channel in wanted if held.demand.get(channel, now) <= now]
+            held.demand.update(dict.fromkeys(wanted, now + DEMAND_S))
+            if new and held.owner is not None:
+                held.owner.wanted(topic, new)
 
     async def describe(self, topic: int, channel: str) -> Description:
         """What the owner says of `channel`; waits for ever when there is none."""
-        held = self._topics[topic]
-        while held.owner is None:
-            await asyncio.Event().wait()
-        return held.owner.describe(topic, channel)
+        owner = await self._owner(topic)
+        try:
+            return owner.describe(topic, channel)
+        except Exception as error:  # noqa: BLE001 - whatever is broken there, the asker is answered
+            return Description(warming=False, refused=_failed(error))
+
+    async def history(self, topic: int, channel: str, limit: int) -> Chart:
+        """What `channel` said of the newest closed bars; waits for ever when there is no owner."""
+        owner = await self._owner(topic)
+        try:
+            return await owner.history(topic, channel, limit)
+        except Exception as error:  # noqa: BLE001 - as above
+            return Chart((), refused=_failed(error))
+
+    async def venues(self) -> frozenset[str]:
+        """The venues that have been named."""
+        return frozenset(self._instruments)
 
     async def instruments(self, venue: str) -> frozenset[str] | None:
         """The symbols of `venue`; None when nobody has named it."""
@@ -193,22 +240,10 @@ class MemoryBroker:
 
     # inside
 
-    def _hold(self, held: _Topic, envelope: Envelope) -> None:
-        now = self._monotonic_s()
-        for i, publication in enumerate(envelope.finals):
-            final = HeldFinal(Offset(envelope.first_offset + i), publication)
-            held.finals.append((now, final))
-            held.finals_bytes += len(publication.payload)
-            newest = held.newest.get(publication.channel)
-            since = envelope.first_offset - 1 if newest is None else newest.since
-            held.newest[publication.channel] = NewestFinal(Offset(since), final.offset, publication.payload)
-        self._trim(held)
-
-    def _trim(self, held: _Topic) -> None:
-        oldest = self._monotonic_s() - HELD_S
-        while held.finals and (held.finals[0][0] < oldest or held.finals_bytes > self._held_bytes):
-            _, final = held.finals.popleft()
-            held.finals_bytes -= len(final.publication.payload)
+    async def _owner(self, topic: int) -> Owner:
+        while (owner := self._topics[topic].owner) is None:
+            await asyncio.Event().wait()
+        return owner
 
     def _send(self, topic: int, data: bytes) -> None:
         if self._to_lose:
@@ -225,3 +260,12 @@ class MemoryBroker:
             for listener in listeners:
                 if listener in self._listeners:
                     listener.heard(topic, envelope)
+
+
+def _held(envelope: Envelope) -> tuple[HeldFinal, ...]:
+    return tuple(HeldFinal(Offset(envelope.first_offset + i), p) for i, p in enumerate(envelope.finals))
+
+
+def _failed(error: Exception) -> str:
+    log.error("bus.answer_failed", exc_info=error)
+    return "the engine failed to answer"

@@ -11,8 +11,9 @@ from prometheus_client import CollectorRegistry
 from engine.app import engine
 from engine.feeds.feed import Feed
 from gateway.app import gateway
-from gateway.config import GatewayConfig, ListenConfig, RedisConfig, UserServiceConfig
+from gateway.config import GatewayConfig, ListenConfig, UserServiceConfig
 from runtime.clock import Clock
+from runtime.redis_config import RedisConfig
 from runtime.secret import Secret
 from standins.broker import MemoryBroker
 from standins.user_service import TokenRecord, UserServiceStandIn

@@ -87,29 +87,63 @@ class Ownership(Struct, frozen=True):
     epoch: Epoch
     next_offset: Offset
     number: int
+
+
+class Acquired(Struct, frozen=True):
+    """A topic as its new owner finds it.
+
+    ``closed``: the newest boundary published, by ``VENUE@TIMEFRAME``: its open time in ms since the epoch.
+    ``since``: the channels that have a row, with the offset at which their unbroken computing began.
+    """
+
+    ownership: Ownership
     closed: dict[str, int]
-    """Newest boundary published, by ``VENUE@TIMEFRAME``: its open time in ms since the epoch."""
+    since: dict[str, Offset]
 
 
 class Batch(Struct, frozen=True):
     """What an owner publishes for one topic in one step, or not at all.
 
-    It is taken only while owner, epoch, next offset and number are still `expected`; sent again byte for byte after a
-    lost answer. ``started``: channels whose computing begins before its envelopes; ``dropped``: those whose computing
-    ends behind them; ``closed``: the boundaries that it completes.
+    It is taken only while the topic stands as `expected`; after a lost answer it is sent again as it is.
+    ``rows``: the newest final of every channel whose row it changes; ``dropped``: channels that are computed no more;
+    ``closed``: the boundaries that it completes; finals up to ``forget`` need not be held any longer.
     """
 
     expected: Ownership
-    envelopes: tuple[bytes, ...]
-    started: tuple[str, ...] = ()
+    envelopes: tuple[Envelope, ...]
+    rows: dict[str, NewestFinal] = {}
     dropped: tuple[str, ...] = ()
     closed: dict[str, int] = {}
+    forget: Offset = Offset(0)
+
+    @property
+    def after(self) -> Ownership:
+        """Where the topic stands once this is in."""
+        before = self.expected
+        if not self.envelopes:
+            return before
+        last = self.envelopes[-1]
+        return Ownership(before.owner, before.epoch, Offset(last.top + 1), last.number)
 
 
 class Description(Struct, frozen=True):
     """What an engine answers about a channel: whether it is still warming up, or why it is refused."""
 
     warming: bool
+    refused: str | None = None
+
+
+class ClosedValue(Struct, frozen=True, array_like=True):
+    """What a channel says of one closed bar; `t_ms` is the bar's open time, ms since the epoch."""
+
+    t_ms: int
+    payload: bytes
+
+
+class Chart(Struct, frozen=True):
+    """What an engine answers about a channel's past: the newest closed bars that it holds, oldest first."""
+
+    values: tuple[ClosedValue, ...]
     refused: str | None = None
 
 
