@@ -1,61 +1,60 @@
-"""Broker -> hub: hears all topics, opens subscriptions without a gap, and says so when one cannot be avoided.
+"""Broker -> hub: hears all topics, opens subscriptions without a gap, reads what was missed, or says that it is lost.
 
-The rules are those of docs/bus.md. A hole in a topic's envelopes, or a new epoch, costs its subscriptions their
-position: they are told 2500 and come back with it.
+The rules are those of docs/bus.md; gateway/line.py has those that need no waiting.
 """
 
 import asyncio
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Sequence
 from typing import Final
+
+import structlog
 
 from gateway.broker import Broker
 from gateway.errors import BusUnavailableError, ChannelRefusedError
-from gateway.hub import Floor, Hub, Joiner, Subscription
+from gateway.hub import Floor, Hub, Joiner, Place, Subscription
+from gateway.line import Line
 from gateway.metrics import GatewayMetrics
+from gateway.reader import Reader
 from gateway.recovery import Recovery, recover
 from wire import close
 from wire.envelope import Description, Envelope, Held
-from wire.position import Epoch, Offset, StreamPosition
+from wire.position import StreamPosition
 
-READ_TIMEOUT_S: Final = 2.0
+OPEN_TIMEOUT_S: Final = 2.0
 DESCRIBE_TIMEOUT_S: Final = 1.0
+TICK_S: Final = 1.0
 RENEW_PERIOD_S: Final = 10.0
 """Demand lasts 30 s on the bus: two renewals may fail."""
+LAPSE_S: Final = 75.0
+"""Without a renewal for so long an engine may have dropped what is wanted here: 30 s, and the 60 s that it waits."""
+DEAF_TICKS: Final = 10
+"""Ticks for which a gateway that hears nothing still calls itself ready: it keeps its clients, and may come back."""
+RETRY_S: Final = (0.05, 1.0)
+"""The first and the longest pause before a failed read is made again."""
+SPREAD_S: Final = 5.0
+SPREAD_FROM: Final = 200
+"""When so many subscriptions lose their position at once, their clients are told over `SPREAD_S`."""
+
+log = structlog.get_logger("gateway")
 
 
 class Opening:
     """A subscription whose place on the bus is known: its reply can be sent, then `Relay.admit` lets it flow."""
 
-    __slots__ = ("floor", "joiner", "recovery", "warming")
+    __slots__ = ("floor", "joiner", "recalled", "recovery", "warming")
 
-    def __init__(self, joiner: Joiner, floor: Floor, recovery: Recovery, *, warming: bool) -> None:
+    def __init__(self, joiner: Joiner, held: Held, recovery: Recovery, *, warming: bool, recalled: bool) -> None:
         self.joiner = joiner
-        self.floor = floor
+        self.floor = Floor(held.number, held.top)
         self.recovery = recovery
         self.warming = warming
-
-
-class _Line:
-    """What was heard of one topic: envelopes up to `number`, finals up to `top`.
-
-    `epoch` is what was heard or read last (None: neither yet); `number` is None until an envelope was heard. What was
-    read says nothing of what was heard: envelopes older than it may still be under way.
-    """
-
-    __slots__ = ("admitted", "channels", "epoch", "number", "top")
-
-    def __init__(self) -> None:
-        self.epoch: Epoch | None = None
-        self.number: int | None = None
-        self.top = Offset(0)
-        self.channels: dict[str, int] = {}
-        """Subscriptions, plain or opening, by channel."""
-        self.admitted: list[Joiner] = []
-        """Subscriptions that know more than was heard."""
+        self.recalled = recalled
+        """True when nothing had to be read for it."""
 
 
 class Relay:
-    """Hears a broker for a hub.
+    """Hears a broker for a hub, as its Listener; what has to wait are children of `tasks`.
 
     `schedule_round` is called when something became pending in the hub.
     """
@@ -68,49 +67,47 @@ class Relay:
         topics: int,
         schedule_round: Callable[[], None],
         metrics: GatewayMetrics,
-        read_timeout_s: float = READ_TIMEOUT_S,
+        tasks: asyncio.TaskGroup,
     ) -> None:
         self._broker = broker
         self._hub = hub
-        self._lines = [_Line() for _ in range(topics)]
+        self._lines = [Line(hub) for _ in range(topics)]
+        self._readers = [Reader(broker, topic, tasks) for topic in range(topics)]
+        self._caught_up = asyncio.Condition()
         self._schedule_round = schedule_round
         self._metrics = metrics
-        self._read_timeout_s = read_timeout_s
+        self._tasks = tasks
+        self._running: set[asyncio.Task[None]] = set()
+        self._deaf_ticks = DEAF_TICKS
 
     @property
     def subscriptions(self) -> int:
         """Subscriptions here, opening ones among them."""
         return sum(sum(line.channels.values()) for line in self._lines)
 
+    @property
+    def unready(self) -> str | None:
+        """Why not everything is heard as it is published; None when it is, or was until some seconds ago."""
+        if (reason := self._broker.unavailable) is not None:
+            return reason if self._deaf_ticks >= DEAF_TICKS else None
+        behind = sum(line.epoch is None for line in self._lines)
+        return f"{behind} of {len(self._lines)} topics have not been read yet" if behind else None
+
     # what the broker says
 
+    def attached(self, topic: int) -> None:
+        """Envelopes of `topic` are heard from now on; what came before is read."""
+        if self._lines[topic].attached():
+            self._start_catching_up(topic)
+
     def heard(self, topic: int, envelope: Envelope) -> None:
-        """Apply an envelope: its finals in order, then its live values."""
-        line = self._lines[topic]
+        """Apply an envelope, or find out what is missing before it."""
         self._metrics.envelopes.inc()
-        if self._is_broken(line, envelope):
-            self._reset(topic)
-        if line.number is None:
-            line.epoch, line.number = envelope.epoch, envelope.number - 1
-            line.top = Offset(envelope.first_offset - 1)
-        if envelope.number <= line.number:
-            return
-        for i, publication in enumerate(envelope.finals):
-            offset = Offset(envelope.first_offset + i)
-            if offset > line.top:
-                self._hub.publish(publication, offset, envelope.number, final=True)
-        for publication in envelope.live:
-            self._hub.publish(publication, envelope.top, envelope.number, final=False)
-        line.number = envelope.number
-        line.top = max(line.top, envelope.top)
-        if line.admitted:
-            self._settle(line)
+        if self._lines[topic].heard(envelope):
+            self._metrics.holes.inc()
+            self._start_catching_up(topic)
         if self._hub.touched:
             self._schedule_round()
-
-    def cut(self, topic: int) -> None:
-        """Whatever was heard last of `topic`, something may be missing behind it."""
-        self._reset(topic)
 
     # what subscribers ask
 
@@ -121,66 +118,140 @@ class Relay:
         compute the channel; the subscription is forgotten then.
         """
         line = self._lines[subscription.topic]
-        line.channels[subscription.channel] = line.channels.get(subscription.channel, 0) + 1
+        line.enter(subscription)
+        if position is not None and (held := line.recall(subscription.channel, position)) is not None:
+            recovery = recover(held, subscription.channel, position)
+            if recovery.recovered:
+                self._metrics.recalls.inc()
+                return Opening(self._hub.join(subscription), held, recovery, warming=False, recalled=True)
+        deadline_s = asyncio.get_running_loop().time() + OPEN_TIMEOUT_S
         try:
             while True:
                 joiner = self._hub.join(subscription)
-                held = await self._read(subscription, position)
-                warming = await self._warming(subscription, held)
-                if self._meet(subscription.topic, held) and not joiner.broken:
+                held = await self._read_before(deadline_s, subscription, position)
+                warming = await self._warming(subscription, held, deadline_s)
+                if held.epoch == line.epoch and not joiner.broken:
                     break
                 self._hub.discard(subscription)
+                await self._meet(subscription.topic, held, deadline_s)
         except BaseException:
             self.leave(subscription)
             raise
         recovery = recover(held, subscription.channel, position)
-        return Opening(joiner, Floor(held.number, held.top), recovery, warming=warming)
+        return Opening(joiner, held, recovery, warming=warming, recalled=False)
 
     def admit(self, opening: Opening) -> None:
         """The reply is pending: let the subscription flow. No await may lie between `open` and this."""
-        subscription = opening.joiner.subscription
-        line = self._lines[subscription.topic]
-        self._hub.admit(opening.joiner, opening.floor)
-        if _has_heard(line, opening.floor):
-            self._hub.settle(opening.joiner)
-        else:
-            line.admitted.append(opening.joiner)
+        line = self._lines[opening.joiner.subscription.topic]
+        line.admit(opening.joiner, opening.floor, recalled=opening.recalled)
         if self._hub.touched:
             self._schedule_round()
 
     def leave(self, subscription: Subscription) -> None:
         """Forget `subscription`; at once, without telling the bus: demand expires by itself."""
-        line = self._lines[subscription.topic]
-        self._hub.discard(subscription)
-        line.admitted = [j for j in line.admitted if j.subscription is not subscription]
-        count = line.channels.get(subscription.channel, 0)
-        if count > 1:
-            line.channels[subscription.channel] = count - 1
-        else:
-            line.channels.pop(subscription.channel, None)
+        self._lines[subscription.topic].leave(subscription)
 
-    async def renew(self) -> None:
-        """Renew the demand of every channel wanted here, once. Raises BusUnavailableError."""
+    # what goes on meanwhile
+
+    async def run(self) -> None:
+        """Renew the demand of what is wanted here, and notice topics that have fallen silent; for ever."""
+        loop = asyncio.get_running_loop()
+        renewed_s = tried_s = loop.time()
+        while True:
+            await asyncio.sleep(TICK_S)
+            self.tick()
+            if loop.time() - tried_s >= RENEW_PERIOD_S:
+                tried_s = loop.time()
+                if await self.renew():
+                    if tried_s - renewed_s > LAPSE_S:
+                        self._lapse()
+                    renewed_s = tried_s
+
+    def tick(self) -> None:
+        """A second has passed: read what has fallen silent."""
+        self._deaf_ticks = 0 if self._broker.unavailable is None else self._deaf_ticks + 1
         for topic, line in enumerate(self._lines):
-            if line.channels:
-                await self._broker.renew(topic, list(line.channels))
+            if line.tick():
+                self._metrics.silences.inc()
+                self._start_catching_up(topic)
+
+    async def renew(self) -> bool:
+        """Renew the demand of every channel wanted here, once; False when the bus did not take it."""
+        wanted = {topic: list(line.channels) for topic, line in enumerate(self._lines) if line.channels}
+        try:
+            async with asyncio.timeout(OPEN_TIMEOUT_S):
+                await self._broker.renew(wanted)
+        except (BusUnavailableError, TimeoutError) as error:
+            log.warning("bus.renewal_failed", error=str(error) or "no answer in time")
+            return False
+        return True
 
     # inside
 
-    async def _read(self, subscription: Subscription, position: StreamPosition | None) -> Held:
+    def _start_catching_up(self, topic: int) -> None:
+        task = self._tasks.create_task(self._catch_up(topic), name="gateway.relay.catch_up")
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    def stop(self) -> None:
+        """End what is under way."""
+        for task in self._running:
+            task.cancel()
+        for reader in self._readers:
+            reader.stop()
+
+    async def _catch_up(self, topic: int) -> None:
+        """Read until nothing is missing behind what was read, however long the bus stays away."""
+        line, pause_s = self._lines[topic], RETRY_S[0]
+        while line.catching_up:
+            since = line.before_read()
+            try:
+                async with asyncio.timeout(OPEN_TIMEOUT_S):
+                    held = await self._broker.read(topic, since, list(line.channels))
+            except (BusUnavailableError, TimeoutError) as error:
+                log.debug("topic.unread", topic=topic, error=str(error) or "no answer in time")
+                await asyncio.sleep(random.uniform(pause_s / 2, pause_s))  # noqa: S311 - spreads load, guards nothing
+                pause_s = min(pause_s * 2, RETRY_S[1])
+                continue
+            outcome = line.caught_up(held)
+            if outcome.reset:
+                self._metrics.resets.inc()
+            if outcome.evicted:
+                log.warning("position.lost", topic=topic, evicted=len(outcome.evicted), new_epoch=outcome.reset)
+            self._tell(outcome.evicted)
+            if self._hub.touched:
+                self._schedule_round()
+        async with self._caught_up:
+            self._caught_up.notify_all()
+
+    async def _meet(self, topic: int, held: Held, deadline_s: float) -> None:
+        """Wait until the line knows a read that is not older than `held`. Raises BusUnavailableError in time."""
+        line = self._lines[topic]
+        if held.epoch != line.epoch and line.doubt():
+            self._start_catching_up(topic)
+        try:
+            async with asyncio.timeout_at(deadline_s), self._caught_up:
+                await self._caught_up.wait_for(lambda: not line.catching_up)
+        except TimeoutError:
+            raise BusUnavailableError(f"topic {topic} could not be read in {OPEN_TIMEOUT_S:g} s") from None
+
+    async def _read_before(
+        self, deadline_s: float, subscription: Subscription, position: StreamPosition | None
+    ) -> Held:
         since = None if position is None else position.offset
         try:
-            async with asyncio.timeout(self._read_timeout_s):
-                return await self._broker.read(subscription.topic, since, [subscription.channel])
+            async with asyncio.timeout_at(deadline_s):
+                return await self._readers[subscription.topic].read(since, subscription.channel)
         except TimeoutError:
-            raise BusUnavailableError(f"no answer from the bus in {self._read_timeout_s:g} s") from None
+            raise BusUnavailableError(f"no answer from the bus in {OPEN_TIMEOUT_S:g} s") from None
 
-    async def _warming(self, subscription: Subscription, held: Held) -> bool:
+    async def _warming(self, subscription: Subscription, held: Held, deadline_s: float) -> bool:
         newest = held.newest.get(subscription.channel)
         if newest is not None and newest.offset > 0:
             return False
+        until_s = min(asyncio.get_running_loop().time() + DESCRIBE_TIMEOUT_S, deadline_s)
         try:
-            async with asyncio.timeout(DESCRIBE_TIMEOUT_S):
+            async with asyncio.timeout_at(until_s):
                 description = await self._broker.describe(subscription.topic, subscription.channel)
         except TimeoutError:
             description = Description(warming=True)
@@ -188,46 +259,26 @@ class Relay:
             raise ChannelRefusedError(description.refused)
         return description.warming
 
-    def _meet(self, topic: int, held: Held) -> bool:
-        """Bring what was read and what was heard to one epoch; False when that voided what joiners collected."""
-        line = self._lines[topic]
-        known = line.epoch is None or line.epoch == held.epoch
-        if not known:
-            self._reset(topic)
-        line.epoch = held.epoch
-        return known
+    def _lapse(self) -> None:
+        """Nobody may have computed what is wanted here for a while: positions are void."""
+        evicted = [subscription for line in self._lines for subscription in line.lapse()]
+        log.warning("demand.lapsed", evicted=len(evicted))
+        self._tell(evicted)
 
-    @staticmethod
-    def _is_broken(line: _Line, envelope: Envelope) -> bool:
-        """Whether something is missing between what is known of a topic and `envelope`."""
-        if line.epoch not in (None, envelope.epoch):
-            return True
-        if line.number is not None:
-            return envelope.number > line.number + 1
-        return any(j.floor is not None and envelope.number > j.floor.number + 1 for j in line.admitted)
+    def _tell(self, evicted: Sequence[Subscription]) -> None:
+        """Tell their clients, many of them in random order over a while, so that they do not come back as one wave."""
+        if len(evicted) <= SPREAD_FROM:
+            _tell(evicted)
+            return
+        loop = asyncio.get_running_loop()
+        order = random.sample(evicted, len(evicted))
+        steps = len(order) // SPREAD_FROM + 1
+        for step in range(steps):
+            loop.call_later(SPREAD_S * step / steps, _tell, order[step::steps])
 
-    def _settle(self, line: _Line) -> None:
-        waiting = []
-        for joiner in line.admitted:
-            if joiner.floor is not None and _has_heard(line, joiner.floor):
-                self._hub.settle(joiner)
-            else:
-                waiting.append(joiner)
-        line.admitted = waiting
 
-    def _reset(self, topic: int) -> None:
-        """Everybody on `topic` loses the position; the next envelope is taken as it comes."""
-        line = self._lines[topic]
-        line.epoch, line.number = None, None
-        line.admitted = []
-        evicted = [s for channel in tuple(line.channels) for s in self._hub.evict(channel)]
-        if evicted:
-            self._metrics.resets.inc()
-        for subscription in evicted:
-            self.leave(subscription)
+def _tell(evicted: Sequence[Subscription]) -> None:
+    for subscription in evicted:
+        if subscription.place is Place.EVICTED:
+            subscription.place = Place.LEFT
             subscription.sink.evict(subscription, close.POSITION_LOST)
-
-
-def _has_heard(line: _Line, floor: Floor) -> bool:
-    """Whether all that a subscription knew when it opened has been heard as well."""
-    return line.number is not None and line.number >= floor.number

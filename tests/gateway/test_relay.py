@@ -1,8 +1,8 @@
 """Subscriptions open without a gap, whatever is published meanwhile, and are told when one cannot be avoided."""
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
 from hypothesis import given, settings
@@ -12,12 +12,13 @@ from prometheus_client import CollectorRegistry
 from gateway.broker import Listener
 from gateway.errors import BusUnavailableError, ChannelRefusedError
 from gateway.hub import Hub, Subscription
+from gateway.line import SILENT_TICKS
 from gateway.metrics import GatewayMetrics
-from gateway.relay import RENEW_PERIOD_S, Opening, Relay
+from gateway.relay import DEAF_TICKS, RENEW_PERIOD_S, SPREAD_FROM, Opening, Relay, _tell
 from standins.broker import MemoryBroker
 from standins.clock import ManualClock
 from wire.close import Unsubscribe
-from wire.envelope import VERSION, Batch, Description, Envelope, Held, Ownership, Publication, encode
+from wire.envelope import VERSION, Batch, Chart, Description, Envelope, Held, NewestFinal, Ownership, Publication
 from wire.position import Epoch, Offset, StreamPosition
 
 CHANNEL = "signals:DEMO:S01@1m:rsi(close,14)"
@@ -41,10 +42,23 @@ class Engine:
     def describe(self, topic: int, channel: str) -> Description:
         return Description(warming=True, refused=self.refusal)
 
+    async def history(self, topic: int, channel: str, limit: int) -> Chart:
+        return Chart(())
+
     async def start(self) -> None:
-        self.own = await self.broker.acquire(0, "engine", self)
+        await self.acquire()
+        nothing = NewestFinal(Offset(0), Offset(0), None)
+        await self.send(rows={CHANNEL: nothing, OTHER: nothing})
+
+    async def acquire(self, *, fresh: bool = False) -> None:
+        acquired = await self.broker.acquire(0, "engine", known=self.own, fresh=fresh)
+        assert acquired is not None
+        self.own = acquired.ownership
+
+    async def send(self, *envelopes: Envelope, rows: Mapping[str, NewestFinal] | None = None, forget: int = 0) -> None:
         assert self.own is not None
-        self.own = await self.broker.publish(0, Batch(self.own, (), started=(CHANNEL, OTHER)))
+        batch = Batch(self.own, envelopes, rows=dict(rows or {}), forget=Offset(forget))
+        self.own = (await self.broker.publish({0: batch}))[0]
 
     async def publish(self, script: str) -> None:
         """One envelope: F a final of the channel, X one of another, L a live value, R a repeated one if asked for."""
@@ -66,7 +80,11 @@ class Engine:
                 self.repeats = False
         own = self.own
         envelope = Envelope(VERSION, own.epoch, own.number + 1, own.next_offset, tuple(finals), tuple(live))
-        self.own = await self.broker.publish(0, Batch(own, (encode(envelope),)))
+        rows = {
+            final.channel: NewestFinal(Offset(0), Offset(own.next_offset + i), final.payload)
+            for i, final in enumerate(finals)
+        }
+        await self.send(envelope, rows=rows)
 
 
 class Client:
@@ -100,7 +118,11 @@ class HeldBack:
         self.before = asyncio.Event()
         self.after = asyncio.Event()
 
-    def listen(self, listener: Listener) -> AbstractContextManager[None]:
+    @property
+    def unavailable(self) -> str | None:
+        return "held back"
+
+    def listen(self, listener: Listener) -> AbstractAsyncContextManager[None]:
         return self._broker.listen(listener)
 
     async def read(self, topic: int, since: Offset | None, channels: Sequence[str]) -> Held:
@@ -109,11 +131,17 @@ class HeldBack:
         await self.after.wait()
         return held
 
-    async def renew(self, topic: int, channels: Sequence[str]) -> None:
-        await self._broker.renew(topic, channels)
+    async def renew(self, channels: Mapping[int, Sequence[str]]) -> None:
+        await self._broker.renew(channels)
 
     async def describe(self, topic: int, channel: str) -> Description:
         return await self._broker.describe(topic, channel)
+
+    async def history(self, topic: int, channel: str, limit: int) -> Chart:
+        return await self._broker.history(topic, channel, limit)
+
+    async def venues(self) -> frozenset[str]:
+        return await self._broker.venues()
 
     async def instruments(self, venue: str) -> frozenset[str] | None:
         return await self._broker.instruments(venue)
@@ -132,8 +160,8 @@ class Lagging:
     def heard(self, topic: int, envelope: Envelope) -> None:
         self._under_way.append((topic, envelope))
 
-    def cut(self, topic: int) -> None:
-        self._listener.cut(topic)
+    def attached(self, topic: int) -> None:
+        self._listener.attached(topic)
 
     def arrive(self) -> None:
         """Let everything through that is under way."""
@@ -148,17 +176,27 @@ class Switch:
     def __init__(self, broker: MemoryBroker | HeldBack) -> None:
         self.now = broker
 
-    def listen(self, listener: Listener) -> AbstractContextManager[None]:
+    @property
+    def unavailable(self) -> str | None:
+        return self.now.unavailable
+
+    def listen(self, listener: Listener) -> AbstractAsyncContextManager[None]:
         return self.now.listen(listener)
 
     async def read(self, topic: int, since: Offset | None, channels: Sequence[str]) -> Held:
         return await self.now.read(topic, since, channels)
 
-    async def renew(self, topic: int, channels: Sequence[str]) -> None:
-        await self.now.renew(topic, channels)
+    async def renew(self, channels: Mapping[int, Sequence[str]]) -> None:
+        await self.now.renew(channels)
 
     async def describe(self, topic: int, channel: str) -> Description:
         return await self.now.describe(topic, channel)
+
+    async def history(self, topic: int, channel: str, limit: int) -> Chart:
+        return await self.now.history(topic, channel, limit)
+
+    async def venues(self) -> frozenset[str]:
+        return await self.now.venues()
 
     async def instruments(self, venue: str) -> frozenset[str] | None:
         return await self.now.instruments(venue)
@@ -168,9 +206,9 @@ class Switch:
 
 
 class Gateway:
-    """Relay and hub with one topic."""
+    """Relay and hub with one topic; it hears from entering `hearing` on."""
 
-    def __init__(self, broker: MemoryBroker | HeldBack, read_timeout_s: float = 2.0) -> None:
+    def __init__(self, broker: MemoryBroker | HeldBack, tasks: asyncio.TaskGroup) -> None:
         self._broker = Switch(broker)
         self.hub = Hub(lambda _spelling, payload, offset: b"%b %d" % (payload, offset))
         self.registry = CollectorRegistry()
@@ -180,10 +218,10 @@ class Gateway:
             topics=1,
             schedule_round=lambda: None,
             metrics=GatewayMetrics(self.registry),
-            read_timeout_s=read_timeout_s,
+            tasks=tasks,
         )
 
-    def use(self, broker: HeldBack) -> None:
+    def use(self, broker: MemoryBroker | HeldBack) -> None:
         """Ask another broker from now on."""
         self._broker.now = broker
 
@@ -202,40 +240,60 @@ class Gateway:
 
 
 async def turn() -> None:
-    """Let what was published be heard."""
-    await asyncio.sleep(0)
+    """Let what was published be heard, and what was missed be read."""
+    for _ in range(3):
+        await asyncio.sleep(0)
 
 
-def started() -> tuple[MemoryBroker, Engine]:
+class Bench:
+    """A bus in memory, its engine, and a gateway that hears it."""
+
+    def __init__(self, gateway: Gateway, broker: MemoryBroker, engine: Engine, lagging: Lagging) -> None:
+        self.gateway = gateway
+        self.broker = broker
+        self.engine = engine
+        self.lagging = lagging
+
+    def position(self, offset: int) -> StreamPosition:
+        assert self.engine.own is not None
+        return StreamPosition(self.engine.own.epoch, Offset(offset))
+
+
+@asynccontextmanager
+async def bench(*, lagging: bool = False) -> AsyncIterator[Bench]:
     broker = MemoryBroker(topics=1, monotonic_s=lambda: 0.0)
-    return broker, Engine(broker)
+    engine = Engine(broker)
+    await engine.start()
+    async with broker.serve(engine, [0]), asyncio.TaskGroup() as tasks:
+        gateway = Gateway(broker, tasks)
+        slow = Lagging(gateway.relay)
+        async with broker.listen(slow if lagging else gateway.relay):
+            await turn()
+            yield Bench(gateway, broker, engine, slow)
+        gateway.relay.stop()
 
 
 async def test_a_fresh_subscriber_gets_the_newest_final_then_everything() -> None:
-    broker, engine = started()
-    await engine.start()
-    gateway, client = Gateway(broker), Client()
-    with broker.listen(gateway.relay):
-        await engine.publish("F")
-        await engine.publish("FX")
-        opening = await gateway.open(client)
+    client = Client()
+    async with bench() as b:
+        await b.engine.publish("F")
+        await b.engine.publish("FX")
+        opening = await b.gateway.open(client)
         assert (opening.recovery.offset, client.log) == (3, [(2, 3)])
-        await engine.publish("FL")
+        await b.engine.publish("FL")
         await turn()
     client.flush()
     assert client.log == [(2, 3), (3, 4), (4, 4)]
 
 
 async def test_the_repeated_live_value_reaches_the_newcomer_alone() -> None:
-    broker, engine = started()
-    await engine.start()
-    gateway, first, second = Gateway(broker), Client(), Client()
-    with broker.listen(gateway.relay):
-        await gateway.open(first)
-        await engine.publish("L")
+    first, second = Client(), Client()
+    async with bench() as b:
+        await b.gateway.open(first)
+        await b.engine.publish("L")
         await turn()
-        await gateway.open(second)
-        await engine.publish("R")
+        await b.gateway.open(second)
+        await b.engine.publish("R")
         await turn()
     first.flush()
     second.flush()
@@ -243,197 +301,278 @@ async def test_the_repeated_live_value_reaches_the_newcomer_alone() -> None:
 
 
 async def test_a_client_that_was_away_gets_exactly_what_it_missed() -> None:
-    broker, engine = started()
-    await engine.start()
-    gateway, client = Gateway(broker), Client()
-    with broker.listen(gateway.relay):
-        await engine.publish("F")
-        opening = await gateway.open(client)
-        gateway.relay.leave(opening.joiner.subscription)
+    client = Client()
+    async with bench() as b:
+        await b.engine.publish("F")
+        opening = await b.gateway.open(client)
+        b.gateway.relay.leave(opening.joiner.subscription)
         for script in ("F", "X", "FL", "F"):
-            await engine.publish(script)
-        assert engine.own is not None
-        back = await gateway.open(client, StreamPosition(engine.own.epoch, Offset(1)))
+            await b.engine.publish(script)
+        back = await b.gateway.open(client, b.position(1))
     assert back.recovery.recovered
     assert client.values == [1, 2, 3, 5]
 
 
-async def test_a_hole_in_the_envelopes_costs_the_position_and_nothing_follows() -> None:
-    broker, engine = started()
-    await engine.start()
-    gateway, client = Gateway(broker), Client()
-    with broker.listen(gateway.relay):
-        opening = await gateway.open(client)
-        await engine.publish("F")
+async def test_what_is_missing_before_an_envelope_is_read_and_handed_on_in_order() -> None:
+    client = Client()
+    async with bench() as b:
+        await b.gateway.open(client)
+        await b.engine.publish("F")
         await turn()
-    await engine.publish("F")
-    with broker.listen(gateway.relay):
-        await engine.publish("F")
+        b.broker.lose_next_envelope()
+        await b.engine.publish("FX")
+        await b.engine.publish("F")
         await turn()
-    client.flush()
-    assert client.values == [1]
-    assert client.evicted == [opening.joiner.subscription]
-    assert gateway.registry.get_sample_value("gateway_resets_total") == 1
-
-
-async def test_another_epoch_costs_the_position() -> None:
-    broker, engine = started()
-    await engine.start()
-    gateway, client = Gateway(broker), Client()
-    with broker.listen(gateway.relay):
-        opening = await gateway.open(client)
-    gateway.relay.heard(0, Envelope(VERSION, Epoch("another"), 1, Offset(1), (Publication(CHANNEL, b"9"),)))
-    client.flush()
-    assert client.log == []
-    assert client.evicted == [opening.joiner.subscription]
-
-
-async def test_a_cut_costs_the_position_and_the_next_subscribe_goes_on() -> None:
-    broker, engine = started()
-    await engine.start()
-    gateway, client = Gateway(broker), Client()
-    with broker.listen(gateway.relay):
-        await gateway.open(client)
-        await engine.publish("F")
-        await turn()
-        gateway.relay.cut(0)
-        await engine.publish("F")
+        await b.engine.publish("FL")
         await turn()
         client.flush()
-        assert engine.own is not None
-        await gateway.open(client, StreamPosition(engine.own.epoch, Offset(1)))
-    assert client.values == [1, 2]
-    assert len(client.evicted) == 1
+        assert client.values == [1, 2, 3, 4, 5]
+        assert client.evicted == []
+        assert b.gateway.registry.get_sample_value("gateway_holes_total") == 1
+        assert b.gateway.registry.get_sample_value("gateway_resets_total") == 0
+
+
+async def test_what_was_published_while_nothing_was_heard_is_read_when_hearing_begins_again() -> None:
+    client = Client()
+    async with bench() as b:
+        await b.gateway.open(client)
+        for _ in range(3):
+            b.broker.lose_next_envelope()
+            await b.engine.publish("F")
+        await turn()
+        assert client.pending == []
+        b.gateway.relay.attached(0)
+        await turn()
+        client.flush()
+        assert client.values == [1, 2, 3]
+
+
+async def test_what_is_no_longer_held_costs_the_position_of_its_channel_alone() -> None:
+    client, other = Client(), Client()
+    async with bench() as b:
+        opening = await b.gateway.open(client)
+        elsewhere = Subscription(other, channel=OTHER, topic=0, name="x", spelling=b"x")
+        b.gateway.relay.admit(await b.gateway.relay.open(elsewhere, None))
+        b.broker.lose_next_envelope()
+        await b.engine.publish("F")
+        await b.engine.send(forget=1)
+        await b.engine.publish("L")
+        await turn()
+        client.flush()
+        assert client.values == []
+        assert client.evicted == [opening.joiner.subscription]
+        assert other.evicted == []
+
+
+async def test_another_epoch_costs_the_position_and_nothing_follows() -> None:
+    client = Client()
+    async with bench() as b:
+        opening = await b.gateway.open(client)
+        await b.engine.acquire(fresh=True)
+        await b.engine.publish("F")
+        await turn()
+        client.flush()
+        assert client.log == []
+        assert client.evicted == [opening.joiner.subscription]
+        assert b.gateway.registry.get_sample_value("gateway_resets_total") == 1
+        again = await b.gateway.open(client, StreamPosition(Epoch("old"), Offset(0)))
+        assert not again.recovery.recovered
+        assert client.values == [1]
+
+
+async def test_an_envelope_of_an_epoch_that_the_bus_does_not_know_changes_nothing() -> None:
+    client = Client()
+    async with bench() as b:
+        await b.gateway.open(client)
+        b.gateway.relay.heard(0, Envelope(VERSION, Epoch("old"), 1, Offset(1), (Publication(CHANNEL, b"9"),)))
+        await turn()
+        await b.engine.publish("F")
+        await turn()
+        client.flush()
+        assert client.values == [1]
+        assert client.evicted == []
 
 
 async def test_an_envelope_heard_again_is_dropped() -> None:
-    broker, engine = started()
-    await engine.start()
-    gateway, client = Gateway(broker), Client()
-    with broker.listen(gateway.relay):
-        await gateway.open(client)
-        assert engine.own is not None
-        envelope = Envelope(VERSION, engine.own.epoch, 1, Offset(1), (Publication(CHANNEL, b"1"),))
-        gateway.relay.heard(0, envelope)
-        gateway.relay.heard(0, envelope)
-    client.flush()
+    client = Client()
+    async with bench() as b:
+        await b.gateway.open(client)
+        assert b.engine.own is not None
+        envelope = Envelope(VERSION, b.engine.own.epoch, 1, Offset(1), (Publication(CHANNEL, b"1"),))
+        b.gateway.relay.heard(0, envelope)
+        b.gateway.relay.heard(0, envelope)
+        client.flush()
     assert client.values == [1]
 
 
 async def test_an_older_envelope_does_not_bring_an_older_value_back() -> None:
-    broker, engine = started()
-    await engine.start()
-    gateway, client = Gateway(broker), Client()
-    with broker.listen(gateway.relay):
-        await gateway.open(client)
-        assert engine.own is not None
-        epoch = engine.own.epoch
+    client = Client()
+    async with bench() as b:
+        await b.gateway.open(client)
+        assert b.engine.own is not None
+        epoch = b.engine.own.epoch
         for number, value in ((1, b"1"), (2, b"2"), (1, b"1")):
-            gateway.relay.heard(0, Envelope(VERSION, epoch, number, Offset(1), (), (Publication(CHANNEL, value),)))
-    client.flush()
+            b.gateway.relay.heard(0, Envelope(VERSION, epoch, number, Offset(1), (), (Publication(CHANNEL, value),)))
+        client.flush()
     assert client.values == [1, 2]
 
 
+async def test_many_that_lose_their_position_at_once_are_told_little_by_little() -> None:
+    clients = [Client() for _ in range(SPREAD_FROM * 3)]
+    async with bench() as b:
+        for client in clients:
+            await b.gateway.open(client)
+        await b.engine.acquire(fresh=True)
+        await b.engine.publish("F")
+        await turn()
+        told = sum(len(client.evicted) for client in clients)
+        assert 0 < told < len(clients)
+        assert len(b.gateway.hub) == 0
+        assert not any(client.pending for client in clients)
+
+
+async def test_who_leaves_before_it_is_told_is_not_told() -> None:
+    clients = [Client() for _ in range(SPREAD_FROM + 1)]
+    async with bench() as b:
+        openings = [await b.gateway.open(client) for client in clients]
+        await b.engine.acquire(fresh=True)
+        await b.engine.publish("F")
+        await turn()
+        for opening in openings:
+            b.gateway.relay.leave(opening.joiner.subscription)
+        _tell([opening.joiner.subscription for opening in openings])
+        assert sum(len(client.evicted) for client in clients) < len(clients)
+        assert b.gateway.relay.subscriptions == 0
+
+
 async def test_a_bus_that_does_not_answer_is_an_error_and_leaves_nothing_behind() -> None:
-    broker, _ = started()
-    gateway = Gateway(HeldBack(broker), read_timeout_s=0.01)
-    with pytest.raises(BusUnavailableError):
-        await gateway.open(Client())
-    assert len(gateway.hub) == 0
+    async with bench() as b:
+        b.gateway.use(HeldBack(b.broker))
+        with pytest.raises(BusUnavailableError):
+            await b.gateway.relay.open(b.gateway.subscription(Client()), None)
+        assert len(b.gateway.hub) == 0
 
 
 async def test_a_subscriber_that_goes_away_while_it_is_opened_leaves_nothing_behind() -> None:
-    broker, _ = started()
-    gateway = Gateway(HeldBack(broker))
-    opening = asyncio.create_task(gateway.open(Client()))
-    await turn()
-    opening.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await opening
-    assert len(gateway.hub) == 0
+    async with bench() as b:
+        b.gateway.use(HeldBack(b.broker))
+        opening = asyncio.create_task(b.gateway.open(Client()))
+        await turn()
+        opening.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await opening
+        assert len(b.gateway.hub) == 0
+        assert b.gateway.relay.subscriptions == 0
 
 
 async def test_what_is_subscribed_stays_wanted_and_what_was_left_does_not(clock: ManualClock) -> None:
     broker = MemoryBroker(topics=1, monotonic_s=lambda: clock.monotonic_ns() / 1e9)
-    await Engine(broker).start()
-    gateway = Gateway(broker)
-    opening = await gateway.open(Client())
-    for _ in range(4):
-        clock.advance(RENEW_PERIOD_S)
-        await gateway.relay.renew()
-    assert await broker.demand(0) == {CHANNEL}
-    gateway.relay.leave(opening.joiner.subscription)
-    for _ in range(4):
-        clock.advance(RENEW_PERIOD_S)
-        await gateway.relay.renew()
-    assert await broker.demand(0) == frozenset()
+    engine = Engine(broker)
+    await engine.start()
+    async with broker.serve(engine, [0]), asyncio.TaskGroup() as tasks:
+        gateway = Gateway(broker, tasks)
+        async with broker.listen(gateway.relay):
+            await turn()
+            opening = await gateway.open(Client())
+            for _ in range(4):
+                clock.advance(RENEW_PERIOD_S)
+                assert await gateway.relay.renew()
+            assert await broker.demand([0]) == {CHANNEL}
+            gateway.relay.leave(opening.joiner.subscription)
+            for _ in range(4):
+                clock.advance(RENEW_PERIOD_S)
+                assert await gateway.relay.renew()
+            assert await broker.demand([0]) == frozenset()
 
 
 async def test_a_refused_channel_is_an_error_and_leaves_nothing_behind() -> None:
-    broker, engine = started()
-    await engine.start()
-    engine.refusal = "no memory"
-    gateway = Gateway(broker)
-    with pytest.raises(ChannelRefusedError, match="no memory"):
-        await gateway.open(Client())
-    assert len(gateway.hub) == 0
+    async with bench() as b:
+        b.engine.refusal = "no memory"
+        with pytest.raises(ChannelRefusedError, match="no memory"):
+            await b.gateway.open(Client())
+        assert len(b.gateway.hub) == 0
 
 
-async def test_what_one_subscription_has_read_says_nothing_of_what_another_has_heard() -> None:
-    broker, engine = started()
-    await engine.start()
-    early, late = HeldBack(broker), HeldBack(broker)
-    gateway, first, second = Gateway(early), Client(), Client()
-    lagging = Lagging(gateway.relay)
-    with broker.listen(lagging):
-        early.before.set()
-        opening = asyncio.create_task(gateway.open(first))
+async def test_a_gateway_that_has_not_read_a_topic_yet_says_that_it_is_not_ready() -> None:
+    broker = MemoryBroker(topics=1, monotonic_s=lambda: 0.0)
+    async with asyncio.TaskGroup() as tasks:
+        gateway = Gateway(broker, tasks)
+        assert gateway.relay.unready == "1 of 1 topics have not been read yet"
+        async with broker.listen(gateway.relay):
+            await turn()
+            assert gateway.relay.unready is None
+
+
+async def test_a_gateway_that_hears_nothing_is_ready_for_a_while() -> None:
+    async with bench() as b:
+        b.gateway.relay.tick()
+        b.gateway.use(HeldBack(b.broker))
+        said = []
+        for _ in range(DEAF_TICKS):
+            said.append(b.gateway.relay.unready)
+            b.gateway.relay.tick()
+        assert said == [None] * DEAF_TICKS
+        assert b.gateway.relay.unready == "held back"
+        b.gateway.use(b.broker)
+        assert b.gateway.relay.unready is None
+
+
+async def test_a_topic_that_falls_silent_is_read() -> None:
+    client = Client()
+    async with bench() as b:
+        await b.gateway.open(client)
+        b.broker.lose_next_envelope()
+        await b.engine.publish("F")
+        for _ in range(SILENT_TICKS):
+            b.gateway.relay.tick()
         await turn()
-        await engine.publish("F")
-        await engine.publish("F")
-        gateway.use(late)
-        late.before.set()
-        late.after.set()
-        await gateway.open(second)
-        early.after.set()
-        await opening
-        lagging.arrive()
+        client.flush()
+        assert client.values == [1]
+        assert b.gateway.registry.get_sample_value("gateway_silences_total") == 1
+
+
+async def test_who_comes_back_is_served_from_what_was_heard_without_a_read() -> None:
+    stays, away = Client(), Client()
+    async with bench() as b:
+        await b.gateway.open(stays)
+        opening = await b.gateway.open(away)
+        await b.engine.publish("F")
         await turn()
-        lagging.arrive()
-    first.flush()
-    second.flush()
-    assert first.values == [1, 2]
-    assert second.values == [2]
-
-
-async def test_a_hole_between_what_was_read_and_the_first_envelope_heard_costs_the_position() -> None:
-    broker, engine = started()
-    await engine.start()
-    gateway, client = Gateway(broker), Client()
-    with broker.listen(gateway.relay):
-        opening = await gateway.open(client)
-        broker.lose_next_envelope()
-        await engine.publish("F")
-        await engine.publish("F")
+        away.flush()
+        b.gateway.relay.leave(opening.joiner.subscription)
+        for script in ("F", "X", "FL"):
+            await b.engine.publish(script)
         await turn()
-    assert client.evicted == [opening.joiner.subscription]
+        b.gateway.use(HeldBack(b.broker))
+        back = await b.gateway.open(away, b.position(1))
+        assert (back.recalled, back.recovery.recovered) == (True, True)
+        await b.engine.publish("F")
+        await turn()
+        away.flush()
+        stays.flush()
+    assert away.values == stays.values == [1, 2, 3, 4, 5]
+    assert b.gateway.registry.get_sample_value("gateway_recalls_total") == 1
 
 
-async def test_a_first_envelope_of_another_epoch_than_was_read_costs_the_position() -> None:
-    broker, engine = started()
-    await engine.start()
-    gateway, client = Gateway(broker), Client()
-    opening = await gateway.open(client)
-    gateway.relay.heard(0, Envelope(VERSION, Epoch("another"), 1, Offset(1), (Publication(CHANNEL, b"9"),)))
-    client.flush()
-    assert client.log == []
-    assert client.evicted == [opening.joiner.subscription]
+async def test_what_nobody_here_subscribed_to_all_the_time_is_read() -> None:
+    client = Client()
+    async with bench() as b:
+        opening = await b.gateway.open(client)
+        await b.engine.publish("F")
+        await turn()
+        client.flush()
+        b.gateway.relay.leave(opening.joiner.subscription)
+        await b.engine.publish("F")
+        await turn()
+        back = await b.gateway.open(client, b.position(1))
+    assert not back.recalled
+    assert client.values == [1, 2]
 
 
-SCRIPTS = st.lists(st.sampled_from(["F", "L", "FL", "FF", "X", "XFL", "R", "turn"]), max_size=6)
+SCRIPTS = st.lists(st.sampled_from(["F", "L", "FL", "FF", "X", "XFL", "R", "turn", "lose", "attach"]), max_size=6)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200)
 @given(before=SCRIPTS, asked=SCRIPTS, answered=SCRIPTS, after=SCRIPTS, position=st.none() | st.integers(0, 6))
 def test_no_final_is_lost_doubled_or_reordered_whatever_happens_while_a_subscription_opens(
     before: list[str], asked: list[str], answered: list[str], after: list[str], position: int | None
@@ -444,26 +583,27 @@ def test_no_final_is_lost_doubled_or_reordered_whatever_happens_while_a_subscrip
 async def _interleave(
     before: list[str], asked: list[str], answered: list[str], after: list[str], position: int | None
 ) -> None:
-    broker, engine = started()
-    await engine.start()
-    slow = HeldBack(broker)
-    gateway, client = Gateway(slow), Client()
+    client = Client()
+    async with bench(lagging=True) as b:
 
-    lagging = Lagging(gateway.relay)
+        async def play(scripts: list[str]) -> None:
+            for script in scripts:
+                if script == "turn":
+                    await turn()
+                    b.lagging.arrive()
+                elif script == "lose":
+                    b.broker.lose_next_envelope()
+                    await b.engine.publish("FL")
+                elif script == "attach":
+                    b.gateway.relay.attached(0)
+                else:
+                    await b.engine.publish(script)
 
-    async def play(scripts: list[str]) -> None:
-        for script in scripts:
-            if script == "turn":
-                await turn()
-                lagging.arrive()
-            else:
-                await engine.publish(script)
-
-    with broker.listen(lagging):
         await play(before)
-        assert engine.own is not None
-        wanted = None if position is None else StreamPosition(engine.own.epoch, Offset(position))
-        joining = asyncio.create_task(gateway.open(client, wanted))
+        slow = HeldBack(b.broker)
+        b.gateway.use(slow)
+        wanted = None if position is None else b.position(position)
+        joining = asyncio.create_task(b.gateway.open(client, wanted))
         await turn()
         await play(asked)
         slow.before.set()
@@ -471,14 +611,15 @@ async def _interleave(
         await play(answered)
         slow.after.set()
         opening = await joining
-        await play([*after, "turn", "R", "turn"])
-    client.flush()
-    held = await broker.read(0, Offset(0), [])
+        await play([*after, "attach", "turn", "turn", "R", "turn", "turn"])
+        client.flush()
+        held = await b.broker.read(0, Offset(0), [])
+    assert client.evicted == []
     finals = {int(f.publication.payload): f.offset for f in held.finals if f.publication.channel == CHANNEL}
     start = opening.recovery.offset if opening.recovery.recovered else opening.floor.top
     assert [v for v in client.values if v in finals and finals[v] > start] == [v for v in finals if finals[v] > start]
     assert client.values == sorted(set(client.values)), "went back in time, or doubled"
     offsets = [offset for _, offset in client.log]
     assert offsets == sorted(offsets), "an offset decreased"
-    if engine.value and engine.live is not None:
-        assert client.values[-1:] == [engine.value], "the newest value never came"
+    if b.engine.value and b.engine.live is not None:
+        assert client.values[-1:] == [b.engine.value], "the newest value never came"
