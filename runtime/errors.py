@@ -11,3 +11,7 @@ class ConfigError(ServiceError):
 
 class ListenError(ServiceError):
     """An address that cannot be listened on."""
+
+
+class RedisUnavailableError(ServiceError):
+    """Redis gave no answer, or refused one command: whether it was carried out is not known."""
