@@ -4,17 +4,11 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from runtime.redis_config import RedisConfig
 from runtime.secret import Secret
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Seconds = Annotated[float, Meta(gt=0)]
-
-
-class RedisConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """The bus. `url`: ``memory://`` is a bus of this process alone; `topics` is fixed for a deployment's life."""
-
-    url: str = "redis://127.0.0.1:6379"
-    topics: Annotated[int, Meta(ge=1, le=4096)] = 64
 
 
 class ListenConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -46,7 +40,7 @@ class UserServiceConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TimingConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """The waits of a connection, in seconds, and the most that may lie unsent for it, in bytes.
+    """The waits of a connection, in seconds.
 
     A ping is sent every `ping_s` and has to be answered within `pong_s`, which is less.
     """
@@ -54,12 +48,23 @@ class TimingConfig(Struct, frozen=True, forbid_unknown_fields=True):
     connect_s: Seconds = 10.0
     ping_s: Annotated[int, Meta(ge=1, le=3600)] = 10
     pong_s: Seconds = 8.0
-    max_unsent_bytes: Annotated[int, Meta(ge=65536)] = 1024 * 1024
 
     def __post_init__(self) -> None:
         """Check what the types cannot say."""
         if self.pong_s >= self.ping_s:
             raise ValueError(f"expected pong_s under ping_s, found {self.pong_s:g} and {self.ping_s}")
+
+
+class OutboxConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """What may wait for a reader that is slower than what it is sent; above it the reader is dropped.
+
+    `queue_bytes`: finals, replies and pushes that wait, and what one round may write. `oldest_s`: how long one of them
+    may wait. `stalled_s`: how long the reader may accept no byte while there is one for it.
+    """
+
+    queue_bytes: Annotated[int, Meta(ge=4096)] = 256 * 1024
+    oldest_s: Seconds = 5.0
+    stalled_s: Seconds = 5.0
 
 
 class GatewayConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -70,3 +75,4 @@ class GatewayConfig(Struct, frozen=True, forbid_unknown_fields=True):
     listen: ListenConfig = ListenConfig()
     admin: AdminConfig = AdminConfig()
     timing: TimingConfig = TimingConfig()
+    outbox: OutboxConfig = OutboxConfig()

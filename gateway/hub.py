@@ -1,11 +1,13 @@
 """Channel -> subscriptions on this gateway; one plain loop to publish. Pure; no I/O.
 
 A publication is framed once for each spelling of its channel that is in use, and the same bytes go to every
-subscription. What was written is left in each sink's `pending`; whoever owns the round writes `touched` out.
+subscription. What was written is left in each sink's `pending`; whoever owns the round writes `touched` out. For a
+sink that is congested, publications are held instead.
 """
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from enum import Enum
 from typing import Final, Protocol
 
 from msgspec import Struct
@@ -30,10 +32,26 @@ class Sink(Protocol):
         """Tell the client that `subscription` has ended; nothing of its channel follows."""
 
 
+class Hold(Protocol):
+    """Keeps publications for a sink that is congested."""
+
+    def __call__(self, subscription: "Subscription", frame: bytes, *, final: bool) -> None:
+        """Keep the next publication of `subscription`."""
+
+
+class Place(Enum):
+    """Where a subscription stands with its gateway."""
+
+    HERE = "here"
+    EVICTED = "evicted"
+    """It gets nothing any more, and its client is yet to be told."""
+    LEFT = "left"
+
+
 class Subscription:
     """One client's interest in one channel, under the name that the client used."""
 
-    __slots__ = ("channel", "name", "sink", "spelling", "topic")
+    __slots__ = ("channel", "name", "place", "sink", "spelling", "topic")
 
     def __init__(self, sink: Sink, *, channel: str, topic: int, name: str, spelling: bytes) -> None:
         self.sink = sink
@@ -41,6 +59,7 @@ class Subscription:
         self.topic = topic
         self.name = name
         self.spelling = spelling
+        self.place = Place.LEFT
 
 
 class Item(Struct, frozen=True):
@@ -102,6 +121,8 @@ class Hub:
         self._audiences: dict[str, _Audience] = {}
         self.touched: set[Sink] = set()
         """The sinks with something pending since the owner of the round emptied it."""
+        self.congested: dict[Sink, Hold] = {}
+        """The sinks that take no more for now."""
         self.deliveries = 0
         """Publications handed to sinks so far."""
 
@@ -123,7 +144,7 @@ class Hub:
                 self._offer(joiner, item)
         if not final and payload == audience.last_live:
             for subscription in audience.newcomers:
-                self._send(subscription, payload, offset)
+                self._send(subscription, payload, offset, final=False)
             audience.newcomers.clear()
             return
         audience.last_live = None if final else payload
@@ -133,6 +154,8 @@ class Hub:
             frame = self._frame(spelling, payload, offset)
             for sink in group:
                 sink.pending.append(frame)
+            if self.congested:
+                self._hold(group, frame, final=final)
             self.touched.update(group)
             self.deliveries += len(group)
 
@@ -157,6 +180,13 @@ class Hub:
         audience.spellings.setdefault(subscription.spelling, {})[subscription.sink] = subscription
         if audience.last_live is not None and joiner.last_live != audience.last_live:
             audience.newcomers.append(subscription)
+
+    def repeat(self, subscription: Subscription, offset: Offset) -> None:
+        """Give a plain subscription the live value that the others had last, if no final came after it."""
+        audience = self._audiences[subscription.channel]
+        if audience.last_live is not None:
+            audience.newcomers = [s for s in audience.newcomers if s is not subscription]
+            self._send(subscription, audience.last_live, offset, final=False)
 
     def discard(self, subscription: Subscription) -> None:
         """Forget a subscription, whatever state it is in; nothing is published to it afterwards."""
@@ -197,9 +227,20 @@ class Hub:
         if not joiner.floor.passes(item) or (not item.final and item.payload == joiner.last_live):
             return
         joiner.last_live = None if item.final else item.payload
-        self._send(joiner.subscription, item.payload, item.offset)
+        self._send(joiner.subscription, item.payload, item.offset, final=item.final)
 
-    def _send(self, subscription: Subscription, payload: bytes, offset: Offset) -> None:
-        subscription.sink.pending.append(self._frame(subscription.spelling, payload, offset))
-        self.touched.add(subscription.sink)
+    def _send(self, subscription: Subscription, payload: bytes, offset: Offset, *, final: bool) -> None:
+        frame, sink = self._frame(subscription.spelling, payload, offset), subscription.sink
+        hold = self.congested.get(sink)
+        if hold is None:
+            sink.pending.append(frame)
+        else:
+            hold(subscription, frame, final=final)
+        self.touched.add(sink)
         self.deliveries += 1
+
+    def _hold(self, group: dict[Sink, Subscription], frame: bytes, *, final: bool) -> None:
+        """Take `frame` back from the congested of `group`: they are few, and the others need not be asked."""
+        for sink in self.congested.keys() & group.keys():
+            sink.pending.pop()
+            self.congested[sink](group[sink], frame, final=final)

@@ -12,11 +12,29 @@ class GatewayMetrics:
         self.channels = Gauge("gateway_channels", "Different channels wanted here now.", registry=registry)
         self.deliveries = Counter("gateway_deliveries", "Publications handed to connections.", registry=registry)
         self.envelopes = Counter("gateway_envelopes", "Envelopes heard from the bus.", registry=registry)
-        self.resets = Counter(
-            "gateway_resets", "Times that a topic's subscriptions lost their position.", registry=registry
+        self.holes = Counter(
+            "gateway_holes",
+            "Envelopes behind which the topic had to be read, because some were missed.",
+            registry=registry,
         )
+        self.recalls = Counter(
+            "gateway_recalls",
+            "Subscriptions recovered from what this gateway had heard, without a read.",
+            registry=registry,
+        )
+        self.silences = Counter("gateway_silences", "Times that a topic fell silent and was read.", registry=registry)
+        self.resets = Counter("gateway_resets", "Times that a topic came back with a new epoch.", registry=registry)
         self.closes = Counter(
             "gateway_closes", "Connections closed by the gateway, by close code.", ["code"], registry=registry
+        )
+        self.congested = Gauge(
+            "gateway_congested", "Connections whose reader is behind what it is sent, now.", registry=registry
+        )
+        self.slow_consumers = Counter(
+            "gateway_slow_consumers",
+            "Connections closed because their reader was too far behind: bytes, age or stalled.",
+            ["cause"],
+            registry=registry,
         )
         self.refusals = Counter(
             "gateway_refusals", "Commands refused, by error code of the protocol.", ["code"], registry=registry

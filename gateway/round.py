@@ -2,7 +2,7 @@
 
 import asyncio
 
-from gateway.hub import Hub, Sink
+from gateway.hub import Hold, Hub, Sink
 from gateway.metrics import GatewayMetrics
 
 
@@ -14,6 +14,7 @@ class Round:
         self._metrics = metrics
         self._scheduled = False
         self._counted = 0
+        metrics.congested.set_function(lambda: len(hub.congested))
 
     def schedule(self) -> None:
         """Something is pending."""
@@ -25,6 +26,14 @@ class Round:
         """Something is pending for `sink`."""
         self._hub.touched.add(sink)
         self.schedule()
+
+    def congest(self, sink: Sink, hold: Hold) -> None:
+        """Give publications for `sink` to `hold` from now on."""
+        self._hub.congested[sink] = hold
+
+    def release(self, sink: Sink) -> None:
+        """Let `sink` flow again; without effect when it does."""
+        self._hub.congested.pop(sink, None)
 
     def _write_out(self) -> None:
         self._scheduled = False

@@ -4,10 +4,10 @@ import asyncio
 
 from prometheus_client import CollectorRegistry
 
-from gateway.hub import Hub
+from gateway.hub import Hub, Subscription
 from gateway.metrics import GatewayMetrics
 from gateway.round import Round
-from tests.gateway.test_hub import Sink, frame, publish, subscribed, subscription
+from tests.gateway.test_hub import Sink, frame, opened, publish, subscribed, subscription
 
 
 class Connection(Sink):
@@ -20,6 +20,18 @@ class Connection(Sink):
     def flush(self) -> None:
         self.written.append(list(self.pending))
         super().flush()
+
+
+class Congested(Sink):
+    """A sink that is congested, and keeps what it is given."""
+
+    def __init__(self, bench: "Bench") -> None:
+        super().__init__()
+        self.held: list[tuple[Subscription, bytes, bool]] = []
+        bench.round.congest(self, self.hold)
+
+    def hold(self, subscription: Subscription, frame: bytes, *, final: bool) -> None:
+        self.held.append((subscription, frame, final))
 
 
 class Bench:
@@ -69,3 +81,62 @@ async def test_a_reply_and_a_publication_of_one_step_go_together_in_their_order(
     bench.publish(b"1", 1)
     await asyncio.sleep(0)
     assert sink.written == [[b"reply", b"rsi 1 @1"]]
+
+
+# sinks that are congested
+
+
+async def test_publications_for_a_congested_sink_are_held_while_the_others_flow() -> None:
+    bench, flowing = Bench(), Connection()
+    congested = Congested(bench)
+    subscribed(bench.hub, subscription(flowing))
+    sub = subscribed(bench.hub, subscription(congested))
+    bench.publish(b"1", 1)
+    publish(bench.hub, b"2", 1, 2, final=False)
+    await asyncio.sleep(0)
+    assert flowing.written == [[b"rsi 1 @1", b"rsi 2 @1"]]
+    assert congested.held == [(sub, b"rsi 1 @1", True), (sub, b"rsi 2 @1", False)]
+    assert congested.pending == []
+    assert bench.deliveries() == 4
+
+
+async def test_a_congested_sink_is_given_each_of_its_subscriptions_under_its_own_name() -> None:
+    bench = Bench()
+    congested = Congested(bench)
+    one = subscribed(bench.hub, subscription(congested, b"rsi"))
+    two = subscribed(bench.hub, subscription(congested, b"rsi(14)"))
+    bench.publish(b"1", 1)
+    assert congested.held == [(one, b"rsi 1 @1", True), (two, b"rsi(14) 1 @1", True)]
+
+
+async def test_what_only_a_newcomer_gets_is_held_for_it_too() -> None:
+    bench, old = Bench(), Connection()
+    congested = Congested(bench)
+    subscribed(bench.hub, subscription(old))
+    publish(bench.hub, b"live", 0, 1, final=False)
+    joiner = opened(bench.hub, subscription(congested), number=1)
+    publish(bench.hub, b"final", 1, 2, final=True)
+    publish(bench.hub, b"next", 1, 3, final=False)
+    bench.hub.settle(joiner)
+    late = subscribed(bench.hub, subscription(congested, b"late"))
+    publish(bench.hub, b"next", 1, 4, final=False)
+    sub = joiner.subscription
+    assert congested.held == [
+        (sub, b"rsi final @1", True),
+        (sub, b"rsi next @1", False),
+        (late, b"late next @1", False),
+    ]
+    assert congested.pending == []
+
+
+async def test_a_sink_that_is_released_flows_again_and_both_are_counted() -> None:
+    bench = Bench()
+    congested, other = Congested(bench), Congested(bench)
+    subscribed(bench.hub, subscription(congested))
+    assert bench.registry.get_sample_value("gateway_congested") == 2
+    bench.round.release(congested)
+    bench.round.release(congested)
+    assert bench.registry.get_sample_value("gateway_congested") == 1
+    bench.publish(b"1", 1)
+    assert (congested.held, congested.pending) == ([], [b"rsi 1 @1"])
+    assert other.held == []
