@@ -10,19 +10,20 @@ from msgspec import Struct
 from prometheus_client import CollectorRegistry
 
 from gateway.broker import Broker
+from gateway.broker_redis import RedisBroker
 from gateway.clients import Clients
 from gateway.config import GatewayConfig
 from gateway.connection import Parts
 from gateway.directory import Directory
-from gateway.errors import BusUnavailableError
 from gateway.hub import Hub
 from gateway.metrics import GatewayMetrics
-from gateway.relay import RENEW_PERIOD_S, Relay
+from gateway.relay import Relay
 from gateway.round import Round
 from gateway.server import serve
 from gateway.user_service import UserService
 from gateway.websocket import text_frame
 from runtime.clock import Clock
+from runtime.redis_config import RedisConfig, server_url
 from wire import codec_json
 from wire.market import NS_PER_S
 
@@ -38,6 +39,11 @@ class RunningGateway(Struct, frozen=True):
     checks: Mapping[str, Callable[[], str | None]]
 
 
+def redis_broker(config: RedisConfig) -> RedisBroker:
+    """The bus that `config` names; to be entered before it is used. Raises ConfigError."""
+    return RedisBroker(server_url(config), topics=config.topics, prefix=config.prefix)
+
+
 @asynccontextmanager
 async def gateway(
     config: GatewayConfig, broker: Broker, *, clock: Clock, registry: CollectorRegistry, version: str
@@ -49,15 +55,7 @@ async def gateway(
     metrics = GatewayMetrics(registry)
     hub = Hub(lambda spelling, payload, offset: text_frame(codec_json.encode_publication(spelling, payload, offset)))
     rounds = Round(hub, metrics)
-    relay = Relay(
-        broker,
-        hub,
-        topics=config.redis.topics,
-        schedule_round=rounds.schedule,
-        metrics=metrics,
-    )
     metrics.channels.set_function(lambda: len(hub))
-    metrics.subscriptions.set_function(lambda: relay.subscriptions)
     users = UserService(
         config.user_service.url,
         api_key=config.user_service.api_key,
@@ -66,6 +64,15 @@ async def gateway(
         probe_s=PROBE_PERIOD_S,
     )
     async with users, asyncio.TaskGroup() as tasks:
+        relay = Relay(
+            broker,
+            hub,
+            topics=config.redis.topics,
+            schedule_round=rounds.schedule,
+            metrics=metrics,
+            tasks=tasks,
+        )
+        metrics.subscriptions.set_function(lambda: relay.subscriptions)
         parts = Parts(
             relay=relay,
             round=rounds,
@@ -77,19 +84,12 @@ async def gateway(
             tasks=tasks,
             topics=config.redis.topics,
         )
-        renewing = tasks.create_task(_renew(relay), name="gateway.renew")
-        with broker.listen(relay):
-            async with serve(config.listen, config.timing, parts, version) as port:
+        running = tasks.create_task(relay.run(), name="gateway.relay")
+        checks = {"bus": lambda: relay.unready, "user_service": lambda: users.unavailable}
+        async with broker.listen(relay):
+            async with serve(config.listen, config.timing, config.outbox, parts, version) as port:
                 log.info("gateway.started", host=config.listen.host, port=port)
-                yield RunningGateway(port, {"user_service": lambda: users.unavailable})
-        renewing.cancel()
+                yield RunningGateway(port, checks)
+            running.cancel()
+            relay.stop()
     log.info("gateway.stopped")
-
-
-async def _renew(relay: Relay) -> None:
-    while True:
-        await asyncio.sleep(RENEW_PERIOD_S)
-        try:
-            await relay.renew()
-        except BusUnavailableError as error:
-            log.warning("bus.unavailable", error=str(error))

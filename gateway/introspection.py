@@ -47,6 +47,13 @@ class Introspection(Struct, frozen=True):
 INACTIVE: Final = Introspection(active=False)
 
 
+class Answer(Struct, frozen=True):
+    """What is believed of a token until a time of a monotonic clock, in nanoseconds."""
+
+    who: Introspection
+    until_ns: int
+
+
 class _Active(Struct, frozen=True):
     """The form of an active answer: what is absent or of another type makes it none."""
 
@@ -111,3 +118,7 @@ class ExpiringCache(Generic[V]):
         if len(self._values) >= self._capacity:
             del self._values[next(iter(self._values))]
         self._values[key] = (value, until_ns)
+
+    def drop(self, key: bytes) -> None:
+        """Forget the value of a key, if there is one."""
+        self._values.pop(key, None)

@@ -1,7 +1,8 @@
 """One client's protocol state: a command in, effects out. Pure; no I/O, no clock.
 
 Refusals are judged in the protocol's order: too long or malformed 107; unknown kind or timeframe 102; a kind not
-offered 108; entitlement 103; then, by whoever carries out `Open`, unknown venue or symbol 102 and the count 106.
+offered 108; entitlement 103; then, by whoever carries out `Open` or `Recall`, unknown venue or symbol 102 and, for
+`Open`, the count 106.
 """
 
 from enum import Enum
@@ -9,13 +10,15 @@ from typing import Final
 
 from msgspec import Raw, Struct
 
-from gateway.entitlements import Entitlements
+from gateway.chart import query
+from gateway.effects import Authenticate, Call, Effect, Evict, Leave, Open, Recall, Refresh, Send, Shut
+from gateway.entitlements import entitlements
 from gateway.hub import Subscription
-from gateway.introspection import Introspection
+from gateway.offer import Refusal, offered
 from gateway.recovery import Recovery
-from wire import channel as channels
+from gateway.standing import Standing
 from wire import close
-from wire.channel import Channel, ChannelError, ChannelKind, MalformedChannelError
+from wire.channel import Channel
 from wire.client_messages import (
     NOT_OFFERED_METHODS,
     RECOVERY_OR_ERROR,
@@ -24,65 +27,22 @@ from wire.client_messages import (
     ConnectRequest,
     ConnectResult,
     Error,
+    HistoryRequest,
+    RefreshRequest,
+    RefreshResult,
     Reply,
     SubscribeRequest,
     SubscribeResult,
     UnsubscribeRequest,
     UnsubscribeResult,
 )
-from wire.close import Close, ErrorCode
+from wire.close import ErrorCode
 from wire.codec_json import raw
+from wire.market import NS_PER_MS
 from wire.position import Epoch, Offset, StreamPosition
 
-OFFERED_KINDS: Final = frozenset({ChannelKind.BARS, ChannelKind.SIGNALS})
 REFUSED_LINGER_S: Final = 5.0
 """How long a client whose connect was refused may stay to close by itself."""
-
-
-class Send(Struct, frozen=True):
-    """Answer a command."""
-
-    reply: Reply
-
-
-class Authenticate(Struct, frozen=True):
-    """Ask the user service about `token`, then call `Session.authenticated` or `Session.unreachable`."""
-
-    command_id: int
-    token: str
-
-
-class Open(Struct, frozen=True):
-    """Open a subscription under the client's name for it, then call `Session.opened` or `Session.refuse`."""
-
-    command_id: int
-    name: str
-    channel: Channel
-    position: StreamPosition | None
-    or_error: bool
-    """Error 112 is wanted instead of ``recovered: false``."""
-
-
-class Leave(Struct, frozen=True):
-    """Forget a subscription."""
-
-    subscription: Subscription
-
-
-class Shut(Struct, frozen=True):
-    """Close the connection, `after_s` from now if the client has not."""
-
-    close: Close
-    after_s: float = 0.0
-
-
-class Expire(Struct, frozen=True):
-    """Close the connection at `at_s`, seconds since the epoch."""
-
-    at_s: float
-
-
-Effect = Send | Authenticate | Open | Leave | Shut | Expire
 
 
 class _Phase(Enum):
@@ -106,17 +66,34 @@ class _SubscribeData(Struct, frozen=True):
 class Session:
     """The protocol state of one connection. `header_token` is the handshake's bearer token, for clients without one.
 
-    Commands are given one at a time; after `Authenticate` or `Open` the next one waits for its outcome.
+    Commands are given one at a time; after an effect that has an outcome the next one waits for it.
     """
+
+    __slots__ = (
+        "_client_id",
+        "_default_subscriptions",
+        "_max_subscriptions",
+        "_phase",
+        "_ping_s",
+        "_subscriptions",
+        "_version",
+        "entitlements",
+        "header_token",
+        "standing",
+        "subject",
+    )
 
     def __init__(self, client_id: str, *, version: str, ping_s: int, default_subscriptions: int) -> None:
         self._client_id = client_id
         self._version = version
         self._ping_s = ping_s
+        self._default_subscriptions = default_subscriptions
         self._max_subscriptions = default_subscriptions
         self._phase = _Phase.NEW
-        self._entitlements = Entitlements(())
+        self.entitlements = entitlements(())
         self._subscriptions: dict[str, Subscription] = {}
+        self.standing: Standing | None = None
+        """What the connection stands on; None before it is known who this is."""
         self.header_token: str | None = None
         self.subject = ""
         """Who this is, as the user service names it; empty before."""
@@ -148,10 +125,19 @@ class Session:
             return self._connect(command.id, command.connect)
         if self._phase is _Phase.NEW:
             return [Shut(close.BAD_REQUEST.because("expected connect as the first command"))]
+        return self._receive(command)
+
+    def _receive(self, command: Command) -> list[Effect]:
         if command.subscribe is not None:
             return self._subscribe(command.id, command.subscribe)
         if command.unsubscribe is not None:
             return self._unsubscribe(command.id, command.unsubscribe)
+        if command.history is not None:
+            return self._history(command.id, command.history)
+        if command.rpc is not None:
+            return [Call(command.id, command.rpc.method, command.rpc.data)]
+        if command.refresh is not None:
+            return self._refresh(command.id, command.refresh)
         for method in NOT_OFFERED_METHODS:
             if getattr(command, method) is not None:
                 return [self.refuse(command.id, close.NOT_AVAILABLE, f"{method} is not available")]
@@ -173,22 +159,20 @@ class Session:
         self._phase = _Phase.CONNECTING
         return [Authenticate(command_id, token)]
 
-    def authenticated(self, command_id: int, who: Introspection, now_ms: int) -> list[Effect]:
+    def authenticated(self, command_id: int, standing: Standing, wall_ns: int) -> list[Effect]:
         """The user service has answered."""
-        if not who.active or (who.exp is not None and who.exp * 1000 <= now_ms):
+        who = standing.who
+        if not who.active or who.expired(wall_ns):
             self._phase = _Phase.REFUSED
             return [self.refuse(command_id, close.TOKEN_EXPIRED), Shut(close.EXPIRED, REFUSED_LINGER_S)]
         self._phase = _Phase.CONNECTED
         self.subject = who.sub
-        self._entitlements = Entitlements(who.channels)
-        if who.limits.subscriptions is not None:
-            self._max_subscriptions = who.limits.subscriptions
-        data = raw(_ConnectData(now_ms, {"subscriptions": self._max_subscriptions}))
-        result = ConnectResult(self._client_id, self._version, data, self._ping_s, pong=True)
-        effects: list[Effect] = [Send(Reply(command_id, connect=result))]
-        if who.exp is not None:
-            effects.append(Expire(float(who.exp)))
-        return effects
+        self._stand(standing)
+        data = raw(_ConnectData(wall_ns // NS_PER_MS, {"subscriptions": self._max_subscriptions}))
+        ttl_s = standing.ttl_s(wall_ns)
+        expires, ttl = ttl_s is not None, ttl_s or 0
+        result = ConnectResult(self._client_id, self._version, data, self._ping_s, pong=True, expires=expires, ttl=ttl)
+        return [Send(Reply(command_id, connect=result))]
 
     def unreachable(self, command_id: int) -> list[Effect]:
         """The user service did not answer: nobody is let in, and the client may try again."""
@@ -198,6 +182,56 @@ class Session:
             Shut(close.INTERNAL_ERROR, REFUSED_LINGER_S),
         ]
 
+    # who this is, again
+
+    @staticmethod
+    def _refresh(command_id: int, request: RefreshRequest) -> list[Effect]:
+        if not request.token:
+            return [Shut(close.BAD_REQUEST.because("expected a token"))]
+        return [Refresh(command_id, request.token)]
+
+    def refreshed(self, command_id: int, standing: Standing, wall_ns: int) -> list[Effect]:
+        """The user service has answered about another token: it takes the place of the old one, or nothing changes."""
+        who = standing.who
+        if not who.active or who.expired(wall_ns):
+            return [self.refuse(command_id, close.TOKEN_EXPIRED)]
+        if who.sub != self.subject:
+            return [Shut(close.INVALID_TOKEN.because("of another subscriber"))]
+        ttl_s = standing.ttl_s(wall_ns)
+        result = RefreshResult(self._client_id, self._version, expires=ttl_s is not None, ttl=ttl_s or 0)
+        return [Send(Reply(command_id, refresh=result)), *self._stand(standing)]
+
+    def reviewed(self, before: Standing, standing: Standing, wall_ns: int) -> list[Effect]:
+        """The user service has answered again about the token that the connection stood on."""
+        if self.standing is not before:
+            return []
+        if not standing.who.active:
+            return [Shut(close.EXPIRED if before.who.expired(wall_ns) else close.INVALID_TOKEN.because("revoked"))]
+        if standing.who.sub != self.subject:
+            return [Shut(close.INVALID_TOKEN.because("of another subscriber"))]
+        return self._stand(standing)
+
+    def postponed(self, before: Standing, standing: Standing) -> None:
+        """The user service did not answer about the token that the connection stood on: it stands on, for a while."""
+        if self.standing is before:
+            self.standing = standing
+
+    def may_read(self, channel: Channel) -> bool:
+        """Whether the subscriber is entitled to a channel now."""
+        return self.entitlements.may_read(channel.name)
+
+    def _stand(self, standing: Standing) -> list[Effect]:
+        """Take over what is allowed; what is no longer covered ends. A lower count ends nothing that is there."""
+        before, self.standing = self.standing, standing
+        who = standing.who
+        limit = who.limits.subscriptions
+        self._max_subscriptions = self._default_subscriptions if limit is None else limit
+        if before is not None and before.who.channels == who.channels:
+            return []
+        self.entitlements = entitlements(who.channels)
+        lost = [each for each in self._subscriptions.values() if not self.entitlements.may_read(each.channel)]
+        return [Evict(each, close.ENTITLEMENT_LOST) for each in lost]
+
     # subscribe
 
     def _subscribe(self, command_id: int, request: SubscribeRequest) -> list[Effect]:
@@ -205,20 +239,20 @@ class Session:
             return [Shut(close.BAD_REQUEST.because("expected a channel"))]
         if request.channel in self._subscriptions:
             return [self.refuse(command_id, close.ALREADY_SUBSCRIBED)]
-        try:
-            channel = channels.parse(request.channel)
-        except ChannelError as error:
-            code = close.MALFORMED if isinstance(error, MalformedChannelError) else close.UNKNOWN_CHANNEL
-            return [self.refuse(command_id, code, str(error))]
-        if channel.kind not in OFFERED_KINDS:
-            return [self.refuse(command_id, close.NOT_AVAILABLE, f"{channel.kind.value} are not available")]
-        if not self._entitlements.may_read(channel.name):
-            return [self.refuse(command_id, close.PERMISSION_DENIED)]
+        channel = self._channel(request.channel)
+        if isinstance(channel, Refusal):
+            return [self.refuse(command_id, channel.error, channel.message)]
         if bytes(request.data) not in (b"", b"null", b"{}"):
             return [self.refuse(command_id, close.NOT_AVAILABLE, "subscription options are not available")]
         position = StreamPosition(Epoch(request.epoch), Offset(request.offset)) if request.recover else None
         or_error = bool(request.flag & RECOVERY_OR_ERROR)
         return [Open(command_id, request.channel, channel, position, or_error)]
+
+    def _channel(self, name: str) -> Channel | Refusal:
+        channel = offered(name)
+        if isinstance(channel, Channel) and not self.may_read(channel):
+            return Refusal(close.PERMISSION_DENIED, close.PERMISSION_DENIED.message)
+        return channel
 
     def opened(self, opening: Open, subscription: Subscription, recovery: Recovery, *, warming: bool) -> Reply:
         """The reply to a subscribe; from now on the subscription counts."""
@@ -247,3 +281,13 @@ class Session:
         """The server has ended `subscription`; its name is free again."""
         if self._subscriptions.get(subscription.name) is subscription:
             del self._subscriptions[subscription.name]
+
+    # history
+
+    def _history(self, command_id: int, request: HistoryRequest) -> list[Effect]:
+        if not request.channel:
+            return [Shut(close.BAD_REQUEST.because("expected a channel"))]
+        channel = self._channel(request.channel)
+        if isinstance(channel, Refusal):
+            return [self.refuse(command_id, channel.error, channel.message)]
+        return [Recall(command_id, channel, query(request))]

@@ -15,6 +15,7 @@ from gateway.introspection import (
     INACTIVE,
     LONGEST_S,
     REFUSAL_S,
+    Answer,
     ExpiringCache,
     Introspection,
     Limits,
@@ -23,7 +24,7 @@ from gateway.introspection import (
 from runtime.clock import Clock
 from runtime.secret import Secret
 
-__all__ = ["Introspection", "Limits", "UserService", "UserServiceUnavailableError"]
+__all__ = ["Answer", "Introspection", "Limits", "UserService", "UserServiceUnavailableError"]
 
 _PATH: Final = "/oauth2/introspect"
 _MAX_BODY_BYTES: Final = 64 * 1024
@@ -61,9 +62,9 @@ class UserService:
         self._timeout_s = timeout_s
         self._probe_s = probe_s
         self._unavailable: str | None = "not asked yet"
-        self._answers: ExpiringCache[Introspection] = ExpiringCache(cached)
-        self._refusals: ExpiringCache[Introspection] = ExpiringCache(cached)
-        self._flights: dict[bytes, asyncio.Future[Introspection | str]] = {}
+        self._answers: ExpiringCache[Answer] = ExpiringCache(cached)
+        self._refusals: ExpiringCache[Answer] = ExpiringCache(cached)
+        self._flights: dict[bytes, asyncio.Future[Answer | str]] = {}
         self._tasks = asyncio.TaskGroup()
         self._open: set[asyncio.Task[None]] = set()
         self._session: aiohttp.ClientSession | None = None
@@ -103,16 +104,17 @@ class UserService:
             if session is not None:
                 await session.close()
 
-    async def introspect(self, token: str) -> Introspection:
+    async def introspect(self, token: str, *, beyond_ns: int | None = None) -> Answer:
         """Say whose token this is; one that cannot be sent, or is longer than 16 KiB, is inactive unasked.
 
-        Raises UserServiceUnavailableError when there is no well-formed answer after two tries.
+        With `beyond_ns`, a remembered answer counts only if it holds beyond that time, or refuses. Raises
+        UserServiceUnavailableError when there is no well-formed answer after two tries.
         """
         key = _key(token)
         if key is None:
-            return INACTIVE
+            return self._refusal()
         known = self._recall(key)
-        if known is not None:
+        if known is not None and (beyond_ns is None or known.until_ns > beyond_ns or not known.who.active):
             return known
         flight = self._flights.get(key)
         if flight is None:
@@ -122,41 +124,45 @@ class UserService:
             raise UserServiceUnavailableError(f"user service: {outcome}")
         return outcome
 
-    def _recall(self, key: bytes) -> Introspection | None:
+    def _recall(self, key: bytes) -> Answer | None:
         now_ns = self._clock.monotonic_ns()
         answer = self._answers.get(key, now_ns)
         if answer is not None:
-            return INACTIVE if answer.expired(self._clock.wall_ns()) else answer
+            return self._refusal() if answer.who.expired(self._clock.wall_ns()) else answer
         return self._refusals.get(key, now_ns)
 
-    def _remember(self, key: bytes, answer: Introspection) -> None:
-        now_ns = self._clock.monotonic_ns()
-        if not answer.active:
-            self._refusals.put(key, answer, now_ns + round(REFUSAL_S * _NS_PER_S))
-            return
+    def _remember(self, key: bytes, who: Introspection) -> Answer:
+        wall_ns = self._clock.wall_ns()
+        if not who.active or who.expired(wall_ns):
+            answer = self._refusal()
+            self._answers.drop(key)
+            self._refusals.put(key, answer, answer.until_ns)
+            return answer
         holds_ns = round(LONGEST_S * _NS_PER_S)
-        if answer.exp is not None:
-            holds_ns = min(holds_ns, answer.exp * _NS_PER_S - self._clock.wall_ns())
-        self._answers.put(key, answer, now_ns + holds_ns)
+        if who.exp is not None:
+            holds_ns = min(holds_ns, who.exp * _NS_PER_S - wall_ns)
+        answer = Answer(who, self._clock.monotonic_ns() + holds_ns)
+        self._answers.put(key, answer, answer.until_ns)
+        return answer
 
-    def _depart(self, key: bytes, token: str) -> asyncio.Future[Introspection | str]:
+    def _refusal(self) -> Answer:
+        return Answer(INACTIVE, self._clock.monotonic_ns() + round(REFUSAL_S * _NS_PER_S))
+
+    def _depart(self, key: bytes, token: str) -> asyncio.Future[Answer | str]:
         if self._session is None:
             raise UserServiceUnavailableError("user service: expected an open client, found it closed")
-        flight: asyncio.Future[Introspection | str] = asyncio.get_running_loop().create_future()
+        flight: asyncio.Future[Answer | str] = asyncio.get_running_loop().create_future()
         self._flights[key] = flight
         self._start(self._fly(key, token, flight), "user_service.introspect")
         return flight
 
-    async def _fly(self, key: bytes, token: str, flight: asyncio.Future[Introspection | str]) -> None:
-        outcome: Introspection | str = "the client was closed"
+    async def _fly(self, key: bytes, token: str, flight: asyncio.Future[Answer | str]) -> None:
+        outcome: Answer | str = "the client was closed"
         try:
-            outcome = await self._ask(token)
-            if isinstance(outcome, Introspection) and outcome.expired(self._clock.wall_ns()):
-                outcome = INACTIVE
+            said = await self._ask(token)
+            outcome = said if isinstance(said, str) else self._remember(key, said)
         finally:
             del self._flights[key]
-            if isinstance(outcome, Introspection):
-                self._remember(key, outcome)
             flight.set_result(outcome)
 
     async def _probe_forever(self, interval_s: float) -> None:

@@ -44,6 +44,39 @@ class UnsubscribeRequest(Struct, frozen=True):
     channel: str = ""
 
 
+class RefreshRequest(Struct, frozen=True):
+    """Puts another token in the place of the connection's."""
+
+    token: str = ""
+
+
+class Since(Struct, frozen=True):
+    """A position as a client gives it; an empty epoch is not compared."""
+
+    offset: Position = 0
+    epoch: str = ""
+
+
+class HistoryRequest(Struct, frozen=True):
+    """Asks for a channel's past.
+
+    `limit` 0: the position only; below 0: as much as there is. ``since`` + forward: what came after it; ``since`` +
+    `reverse`: what came before it.
+    """
+
+    channel: str = ""
+    limit: int = 0
+    since: Since | None = None
+    reverse: bool = False
+
+
+class RpcRequest(Struct, frozen=True):
+    """Calls a method of ours; `data` is its JSON."""
+
+    method: str = ""
+    data: Raw = Raw()
+
+
 class NotOffered(Struct, frozen=True):
     """A request that is refused by its name, whatever it says."""
 
@@ -58,15 +91,15 @@ class Command(Struct, frozen=True):
     publish: NotOffered | None = None
     presence: NotOffered | None = None
     presence_stats: NotOffered | None = None
-    history: NotOffered | None = None
-    rpc: NotOffered | None = None
-    refresh: NotOffered | None = None
+    history: HistoryRequest | None = None
+    rpc: RpcRequest | None = None
+    refresh: RefreshRequest | None = None
     sub_refresh: NotOffered | None = None
     send: NotOffered | None = None
     ping: NotOffered | None = None
 
 
-NOT_OFFERED_METHODS: Final = ("publish", "presence", "presence_stats", "history", "rpc", "refresh", "sub_refresh")
+NOT_OFFERED_METHODS: Final = ("publish", "presence", "presence_stats", "sub_refresh")
 """Methods that are answered with error 108."""
 
 
@@ -114,6 +147,29 @@ class UnsubscribeResult(Struct, frozen=True):
     """Answers ``unsubscribe``; empty."""
 
 
+class RefreshResult(Struct, frozen=True, omit_defaults=True):
+    """Answers ``refresh``; `ttl` as in ``connect``."""
+
+    client: str
+    version: str
+    expires: bool = False
+    ttl: int = 0
+
+
+class HistoryResult(Struct, frozen=True):
+    """Answers ``history`` with the topic's position; a publication from before the stream has no offset."""
+
+    publications: tuple[ClientPublication, ...]
+    epoch: str
+    offset: int
+
+
+class RpcResult(Struct, frozen=True):
+    """Answers ``rpc``."""
+
+    data: Raw
+
+
 class Reply(Struct, frozen=True, omit_defaults=True):
     """Answers the command with the same id: an error or one result."""
 
@@ -122,3 +178,6 @@ class Reply(Struct, frozen=True, omit_defaults=True):
     connect: ConnectResult | None = None
     subscribe: SubscribeResult | None = None
     unsubscribe: UnsubscribeResult | None = None
+    refresh: RefreshResult | None = None
+    history: HistoryResult | None = None
+    rpc: RpcResult | None = None

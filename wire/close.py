@@ -78,6 +78,7 @@ class ErrorCode(Struct, frozen=True):
 UNAVAILABLE: Final = ErrorCode(100, "internal server error", temporary=True)
 UNKNOWN_CHANNEL: Final = ErrorCode(102, "unknown channel")
 PERMISSION_DENIED: Final = ErrorCode(103, "permission denied")
+METHOD_NOT_FOUND: Final = ErrorCode(104, "method not found")
 ALREADY_SUBSCRIBED: Final = ErrorCode(105, "already subscribed")
 LIMIT_EXCEEDED: Final = ErrorCode(106, "limit exceeded")
 MALFORMED: Final = ErrorCode(107, "bad request")
@@ -90,6 +91,7 @@ ERRORS: Final = (
     UNAVAILABLE,
     UNKNOWN_CHANNEL,
     PERMISSION_DENIED,
+    METHOD_NOT_FOUND,
     ALREADY_SUBSCRIBED,
     LIMIT_EXCEEDED,
     MALFORMED,

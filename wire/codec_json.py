@@ -18,15 +18,20 @@ class _UnsubscribePush(Struct, frozen=True):
     reason: str
 
 
-def decode_commands(frame: bytes) -> list[Command]:
-    """The commands in one frame, in order. Raises MessageError for anything that is not commands."""
+def split(frame: bytes) -> list[bytes]:
+    """The commands in one frame, in order, each as it was sent. Raises MessageError when there is none."""
     lines = frame.split(b"\n")
     if not lines[-1]:
         lines.pop()
     if not lines:
         raise MessageError("expected a command, found an empty frame")
+    return lines
+
+
+def decode(line: bytes) -> Command:
+    """One command of those that `split` gives. Raises MessageError for anything that is none."""
     try:
-        return [_command.decode(line) for line in lines]
+        return _command.decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise MessageError(str(error)) from error
     except RecursionError as error:

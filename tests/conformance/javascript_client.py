@@ -76,6 +76,17 @@ class JavaScriptClient:
         """End a subscription."""
         await self._send("unsubscribe", channel=channel)
 
+    async def history(
+        self, channel: str, limit: int, since: tuple[str, int] | None = None, *, reverse: bool = False
+    ) -> None:
+        """Ask for a channel's past, perhaps from a position (epoch, offset)."""
+        position = {} if since is None else {"since": {"epoch": since[0], "offset": since[1]}}
+        await self._send("history", channel=channel, options={"limit": limit, "reverse": reverse, **position})
+
+    async def rpc(self, method: str, data: object) -> None:
+        """Call a method of the server's."""
+        await self._send("rpc", method=method, data=data)
+
     async def _send(self, op: str, **fields: object) -> None:
         if self._process is None or self._process.stdin is None:
             raise RuntimeError("expected an open client, found it closed")

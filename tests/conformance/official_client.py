@@ -5,7 +5,8 @@ Events are dicts. All have ``event``; those of a subscription have ``channel``:
 ``connecting`` and ``disconnected`` (code, reason), ``connected`` (client, data), ``error`` (code, message),
 ``subscribing`` and ``unsubscribed`` (code, reason), ``subscribed`` (recoverable, positioned, position {offset, epoch}
 or None, was_recovering, recovered, data), ``publication`` (offset or None, data), ``subscription_error`` (code,
-message).
+message), ``history`` (offset, epoch, publications of {offset or None, data}). An rpc is followed by ``rpc`` (method,
+data); either of the two may be followed by ``refused`` (code, message) instead.
 """
 
 import asyncio
@@ -30,6 +31,14 @@ class OfficialClient(Protocol):
 
     async def unsubscribe(self, channel: str) -> None:
         """End a subscription."""
+
+    async def history(
+        self, channel: str, limit: int, since: tuple[str, int] | None = None, *, reverse: bool = False
+    ) -> None:
+        """Ask for a channel's past, perhaps from a position (epoch, offset)."""
+
+    async def rpc(self, method: str, data: object) -> None:
+        """Call a method of the server's."""
 
 
 class Events:

@@ -99,6 +99,29 @@ class PythonClient:
             raise CentrifugeError(f"expected a subscription to {channel}, found none")
         await subscription.unsubscribe()
 
+    async def history(
+        self, channel: str, limit: int, since: tuple[str, int] | None = None, *, reverse: bool = False
+    ) -> None:
+        """Ask for a channel's past, perhaps from a position (epoch, offset)."""
+        position = None if since is None else StreamPosition(since[1], since[0])
+        try:
+            result = await self._client.history(channel, limit, position, reverse)
+        except CentrifugeError as error:
+            self.events.put({"event": "refused", **_error(0, error)})
+            return
+        publications = [{"offset": each.offset or None, "data": each.data} for each in result.publications]
+        position_now = {"offset": result.offset, "epoch": result.epoch}
+        self.events.put({"event": "history", "channel": channel, **position_now, "publications": publications})
+
+    async def rpc(self, method: str, data: object) -> None:
+        """Call a method of the server's."""
+        try:
+            result = await self._client.rpc(method, data)
+        except CentrifugeError as error:
+            self.events.put({"event": "refused", **_error(0, error)})
+            return
+        self.events.put({"event": "rpc", "method": method, "data": result.data})
+
 
 def _is_of_the_sdk(task: "asyncio.Task[Any]", client: Client) -> bool:
     """Whether a task runs a method of this client, or closes its connection (a static method)."""

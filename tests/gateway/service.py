@@ -11,13 +11,15 @@ from prometheus_client import CollectorRegistry
 from websockets.asyncio.client import ClientConnection, connect
 
 from gateway.app import gateway
-from gateway.config import GatewayConfig, ListenConfig, RedisConfig, TimingConfig, UserServiceConfig
+from gateway.config import GatewayConfig, ListenConfig, OutboxConfig, TimingConfig, UserServiceConfig
 from runtime.clock import SystemClock
+from runtime.redis_config import RedisConfig
 from runtime.secret import Secret
 from standins.broker import MemoryBroker
 from standins.user_service import Limits, TokenRecord, UserServiceStandIn
 from wire import channel as channels
-from wire.envelope import VERSION, Batch, Description, Envelope, Ownership, Publication, encode
+from wire.envelope import VERSION, Batch, Chart, Description, Envelope, NewestFinal, Ownership, Publication
+from wire.position import Offset
 from wire.topics import topic_of
 
 TOPICS = 4
@@ -39,6 +41,8 @@ class PlayedEngine:
     def __init__(self, broker: MemoryBroker) -> None:
         self._broker = broker
         self._own: dict[int, Ownership] = {}
+        self._since: dict[str, Offset] = {}
+        self.charts: dict[str, Chart] = {}
         self.wanted_channels: list[str] = []
         self.refusal: str | None = None
         self.warming = True
@@ -49,16 +53,29 @@ class PlayedEngine:
     def describe(self, topic: int, channel: str) -> Description:
         return Description(self.warming, self.refusal)
 
+    async def history(self, topic: int, channel: str, limit: int) -> Chart:
+        chart = self.charts.get(channel, Chart((), refused="unknown channel"))
+        return Chart(chart.values[-limit:], chart.refused)
+
     async def start(self) -> None:
         for topic in range(TOPICS):
-            ownership = await self._broker.acquire(topic, "played", self)
-            assert ownership is not None
-            self._own[topic] = ownership
+            acquired = await self._broker.acquire(topic, "played")
+            assert acquired is not None
+            self._own[topic] = acquired.ownership
         await self._broker.announce({"DEMO": ["S01", "S02", "S03"]})
 
     async def compute(self, channel: str) -> None:
         topic = topic_of(channels.parse(channel), TOPICS)
-        self._own[topic] = await self._broker.publish(topic, Batch(self._own[topic], (), started=(channel,)))
+        self._since[channel] = Offset(self._own[topic].next_offset - 1)
+        await self._send(
+            topic, Batch(self._own[topic], (), rows={channel: NewestFinal(self._since[channel], Offset(0), None)})
+        )
+
+    async def begin_epoch(self, channel: str) -> None:
+        topic = topic_of(channels.parse(channel), TOPICS)
+        acquired = await self._broker.acquire(topic, "played", known=self._own[topic], fresh=True)
+        assert acquired is not None
+        self._own[topic] = acquired.ownership
 
     async def publish(self, channel: str, data: object, *, final: bool) -> None:
         topic = topic_of(channels.parse(channel), TOPICS)
@@ -66,7 +83,12 @@ class PlayedEngine:
         publication = (Publication(channel, json.dumps(data).encode()),)
         finals, live = (publication, ()) if final else ((), publication)
         envelope = Envelope(VERSION, own.epoch, own.number + 1, own.next_offset, finals, live)
-        self._own[topic] = await self._broker.publish(topic, Batch(own, (encode(envelope),)))
+        since = self._since.setdefault(channel, Offset(own.next_offset - 1))
+        rows = {channel: NewestFinal(since, envelope.top, publication[0].payload)} if final else {}
+        await self._send(topic, Batch(own, (envelope,), rows=rows))
+
+    async def _send(self, topic: int, batch: Batch) -> None:
+        self._own[topic] = (await self._broker.publish({topic: batch}))[topic]
 
     def position(self, channel: str) -> tuple[str, int]:
         own = self._own[topic_of(channels.parse(channel), TOPICS)]
@@ -137,7 +159,11 @@ class Peer:
 
 @asynccontextmanager
 async def running(
-    *, timing: TimingConfig | None = None, timeout_s: float = 1.0, origins: tuple[str, ...] = ("*",)
+    *,
+    timing: TimingConfig | None = None,
+    outbox: OutboxConfig | None = None,
+    timeout_s: float = 1.0,
+    origins: tuple[str, ...] = ("*",),
 ) -> AsyncIterator[Service]:
     """A gateway that serves, with an engine that the test plays."""
     clock, registry = SystemClock(), CollectorRegistry()
@@ -148,8 +174,12 @@ async def running(
             redis=RedisConfig(url="memory://", topics=TOPICS),
             listen=ListenConfig(port=0, origins=origins),
             timing=timing or TimingConfig(),
+            outbox=outbox or OutboxConfig(),
         )
-        async with gateway(config, broker, clock=clock, registry=registry, version="test") as serving:
-            engine = PlayedEngine(broker)
+        engine = PlayedEngine(broker)
+        async with (
+            broker.serve(engine, range(TOPICS)),
+            gateway(config, broker, clock=clock, registry=registry, version="test") as serving,
+        ):
             await engine.start()
             yield Service(serving.port, broker, engine, users, registry, serving.checks)

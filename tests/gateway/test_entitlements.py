@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from gateway.entitlements import Entitlements
 from wire.channel import ChannelKind
+from wire.market import Instrument, Timeframe
 
 RSI = "signals:BINANCE:BTCUSDT@1m:rsi(close,14)"
 PRODUCT = "signals:BINANCE:BTCUSDT@1m:close*volume"
@@ -155,3 +156,34 @@ def test_a_star_never_stands_for_a_piece_of_an_expression(pattern: str, name: st
     other = ":".join([kind, *rest[:-1], "zzz"])
 
     assert Entitlements([pattern]).may_read(other) or pattern.endswith(":" + rest[-1])
+
+
+SHOWN = (ChannelKind.BARS, ChannelKind.SIGNALS)
+symbols = st.text("AB1", min_size=1, max_size=3)
+
+
+@st.composite
+def names_with_timeframes(draw: st.DrawFn) -> str:
+    name = (
+        f"{draw(st.sampled_from(SHOWN)).value}:{draw(symbols)}:{draw(symbols)}@{draw(st.sampled_from(Timeframe)).value}"
+    )
+    return f"{name}:{draw(expressions)}" if name.startswith("signals") else name
+
+
+@given(st.data())
+def test_an_instrument_may_be_shown_exactly_when_one_of_its_channels_may_be_read(data: st.DataObject) -> None:
+    name = data.draw(names_with_timeframes())
+    pattern = data.draw(patterns_near(name))
+    instrument = Instrument(data.draw(st.just(name.split(":")[1]) | symbols), data.draw(symbols))
+    instrument = data.draw(
+        st.sampled_from([instrument, Instrument(name.split(":")[1], name.split(":")[2].split("@")[0])])
+    )
+    kinds_shown = data.draw(st.sets(st.sampled_from(SHOWN)))
+
+    candidates = [f"bars:{instrument}@{timeframe.value}" for timeframe in Timeframe]
+    for expression in ("zzz", ":".join(pattern.split(":")[3:])):
+        candidates += [f"signals:{instrument}@{timeframe.value}:{expression}" for timeframe in Timeframe]
+    allowed = [each for each in candidates if ChannelKind(each.split(":")[0]) in kinds_shown]
+    entitlements = Entitlements(["status:*", pattern])
+
+    assert entitlements.may_show(kinds_shown, instrument) == any(map(entitlements.may_read, allowed))

@@ -1,15 +1,10 @@
 """What a client gets for what it sends, over real sockets: every row of docs/protocol.md that this version has."""
 
 import asyncio
-import contextlib
-import json
 import time
 from typing import Any
 
 import pytest
-from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.typing import Origin
 
 from gateway.config import TimingConfig
 from standins.user_service import Fault, TokenRecord
@@ -319,7 +314,7 @@ async def test_an_engine_that_has_no_room_is_error_111_and_temporary() -> None:
     assert reply["error"] == {"code": 111, "message": "no memory for one more expression", "temporary": True}
 
 
-@pytest.mark.parametrize("method", ["publish", "presence", "presence_stats", "history", "rpc", "refresh"])
+@pytest.mark.parametrize("method", ["publish", "presence", "presence_stats", "sub_refresh"])
 async def test_what_is_not_offered_is_error_108(method: str) -> None:
     async with running() as service, service.connected() as peer:
         reply = await peer.ask({"id": 2, method: {"channel": BARS}})
@@ -362,195 +357,3 @@ async def test_an_unsubscribed_channel_is_silent() -> None:
         await service.engine.publish(BARS, 1, final=True)
         await service.engine.publish(RSI_CANONICAL, 2, final=True)
         assert (await peer.receive())["push"]["pub"]["data"] == 2
-
-
-# recovery
-
-
-async def recover(service: Any, offset: int, *, epoch: str | None = None, flag: int = 0) -> list[dict[str, Any]]:
-    known, _ = service.engine.position(BARS)
-    async with service.connected() as peer:
-        command = subscribe(BARS, 2, recover=True, offset=offset, epoch=known if epoch is None else epoch, flag=flag)
-        messages = [await peer.ask(command)]
-        await peer.send({"id": 9, "unsubscribe": {"channel": "bars:DEMO:S02@1m"}})
-        while (message := await peer.receive()).get("id") != 9:
-            messages.append(message)
-        return messages
-
-
-async def test_a_client_that_was_away_gets_exactly_the_finals_it_missed() -> None:
-    async with running() as service:
-        await service.engine.compute(BARS)
-        for n in range(1, 6):
-            await service.engine.publish(BARS, n, final=True)
-        await service.engine.publish(BARS, "live", final=False)
-        (reply,) = await recover(service, 2)
-    result = reply["subscribe"]
-    assert (result["recovered"], result["was_recovering"], result["offset"]) == (True, True, 2)
-    assert result["publications"] == [{"data": n, "offset": n} for n in (3, 4, 5)]
-
-
-async def test_a_client_that_missed_nothing_gets_the_top() -> None:
-    async with running() as service:
-        await service.engine.compute(BARS)
-        await service.engine.publish(BARS, 1, final=True)
-        (reply,) = await recover(service, 1)
-    result = reply["subscribe"]
-    assert (result["recovered"], result["offset"], result.get("publications")) == (True, 1, None)
-
-
-async def test_what_cannot_be_recovered_says_so_and_the_newest_final_follows() -> None:
-    async with running() as service:
-        await service.engine.compute(BARS)
-        await service.engine.publish(BARS, 1, final=True)
-        reply, newest = await recover(service, 0, epoch="another")
-    assert "recovered" not in reply["subscribe"]
-    assert reply["subscribe"]["was_recovering"] is True
-    assert reply["subscribe"]["offset"] == 1
-    assert newest["push"]["pub"] == {"data": 1, "offset": 1}
-
-
-async def test_what_cannot_be_recovered_is_error_112_if_the_client_wants_that() -> None:
-    async with running() as service:
-        await service.engine.compute(BARS)
-        (reply,) = await recover(service, 9, flag=2)
-    assert reply["error"] == {"code": 112, "message": "unrecoverable position"}
-
-
-async def test_a_lost_position_is_told_and_nothing_follows_until_the_client_is_back() -> None:
-    async with running() as service, service.connected() as peer:
-        await service.engine.compute(BARS)
-        await peer.ask(subscribe(BARS))
-        await service.engine.publish(BARS, 1, final=True)
-        assert (await peer.receive())["push"]["pub"]["offset"] == 1
-        epoch, _ = service.engine.position(BARS)
-        service.broker.lose_next_envelope()
-        await service.engine.publish(BARS, 2, final=True)
-        await service.engine.publish(BARS, 3, final=True)
-        told = await peer.receive()
-        assert told["push"]["channel"] == BARS
-        assert told["push"]["unsubscribe"]["code"] == 2500
-        assert told["push"]["unsubscribe"]["reason"]
-        reply = await peer.ask(subscribe(BARS, 3, recover=True, offset=1, epoch=epoch))
-        assert [p["data"] for p in reply["subscribe"]["publications"]] == [2, 3]
-    assert service.sample("gateway_resets_total") == 1
-
-
-# the socket
-
-
-async def test_an_empty_subprotocol_header_counts_as_none() -> None:
-    async with running() as service, service.raw(additional_headers={"Sec-WebSocket-Protocol": ""}) as peer:
-        assert peer.socket.subprotocol is None
-        assert "connect" in await peer.ask(CONNECT)
-
-
-async def test_the_json_subprotocol_is_chosen_when_it_is_offered() -> None:
-    async with running() as service, service.raw(subprotocols=["centrifuge-json"]) as peer:
-        assert peer.socket.subprotocol == "centrifuge-json"
-        assert "connect" in await peer.ask(CONNECT)
-
-
-async def test_another_path_is_404() -> None:
-    async with running() as service:
-        with pytest.raises(InvalidStatus) as refused:
-            await connect(f"ws://127.0.0.1:{service.port}/elsewhere")
-    assert refused.value.response.status_code == 404
-
-
-async def test_a_page_of_another_origin_is_403_and_a_bot_without_one_is_let_in() -> None:
-    async with running(origins=("https://desk.example",)) as service:
-        async with service.raw(origin="https://desk.example") as peer:
-            assert "connect" in await peer.ask(CONNECT)
-        async with service.connected():
-            pass
-        with pytest.raises(InvalidStatus) as refused:
-            await connect(service.url, origin=Origin("https://desk.example.evil"))
-    assert refused.value.response.status_code == 403
-
-
-async def test_a_fragmented_message_is_one_message() -> None:
-    async with running() as service, service.raw() as peer:
-        await peer.socket.send(iter(['{"id":1,"conn', 'ect":{"token"', ':"all"}}']))
-        assert "connect" in await peer.receive()
-
-
-async def test_a_message_in_too_many_fragments_is_closed_with_1008() -> None:
-    async with running() as service, service.raw() as peer:
-        with contextlib.suppress(ConnectionClosed):
-            await peer.socket.send(iter([" "] * 1000))
-        assert (await peer.closed())[0] == 1008
-
-
-async def test_two_hosts_are_400() -> None:
-    async with running() as service:
-        with pytest.raises(InvalidStatus) as refused:
-            await connect(service.url, additional_headers={"Host": "another"})
-    assert refused.value.response.status_code == 400
-
-
-@pytest.mark.parametrize(
-    ("sent", "code"),
-    [(b"{}", 1003), ("{" + " " * 65_536 + "}", 1009)],
-    ids=["binary", "too big"],
-)
-async def test_a_frame_that_is_none_of_ours_is_closed(sent: bytes | str, code: int) -> None:
-    async with running() as service, service.raw() as peer:
-        await peer.socket.send(sent)
-        assert (await peer.closed())[0] == code
-
-
-async def test_text_that_is_not_utf8_is_closed_with_1007() -> None:
-    async with running() as service, service.raw() as peer:
-        await peer.socket.send(b"\xff\xfe", text=True)
-        assert (await peer.closed())[0] == 1007
-
-
-async def test_one_clients_fault_ends_that_client_only() -> None:
-    async with running() as service, service.connected() as good, service.connected() as bad:
-        await good.ask(subscribe(BARS))
-        await bad.ask(subscribe(BARS))
-        await bad.socket.send("nonsense")
-        assert (await bad.closed())[0] == 3501
-        await service.engine.publish(BARS, 1, final=True)
-        assert (await good.receive())["push"]["pub"]["data"] == 1
-
-
-async def test_a_client_that_does_not_read_is_dropped_and_the_others_are_served() -> None:
-    timing = TimingConfig(max_unsent_bytes=65536)
-    async with running(timing=timing) as service, service.connected() as good, service.connected() as bad:
-        await good.ask(subscribe(BARS))
-        await bad.ask(subscribe(BARS))
-        bad.socket.transport.pause_reading()
-        sent = 0
-        while service.sample("gateway_closes_total", {"code": "3008"}) is None:
-            sent += 1
-            await service.engine.publish(BARS, "x" * 50_000, final=True)
-            assert (await good.receive())["push"]["pub"]["offset"] == sent
-            assert sent < 1000
-        assert service.sample("gateway_connections") == 1
-        bad.socket.transport.abort()
-
-
-async def test_leaving_closes_every_client_with_3001() -> None:
-    sockets = []
-    async with running() as service:
-        for _ in range(3):
-            socket = await connect(service.url)
-            await socket.send(json.dumps(CONNECT))
-            assert "connect" in json.loads(await socket.recv())
-            sockets.append(socket)
-    for socket in sockets:
-        await socket.wait_closed()
-        assert (socket.close_code, socket.close_reason) == (3001, "shutdown")
-
-
-async def test_counts_of_connections_and_deliveries_are_true() -> None:
-    async with running() as service, service.connected() as one, service.connected() as two:
-        await one.ask(subscribe(BARS))
-        await two.ask(subscribe(BARS))
-        await service.engine.publish(BARS, json.loads("1"), final=True)
-        await one.receive()
-        await two.receive()
-        assert service.sample("gateway_connections") == 2
-        assert service.sample("gateway_deliveries_total") == 2

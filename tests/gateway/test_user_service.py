@@ -32,7 +32,7 @@ async def users(standin: UserServiceStandIn, clock: ManualClock) -> AsyncIterato
 
 
 async def test_a_known_token_is_answered_with_what_it_allows(users: UserService) -> None:
-    answer = await users.introspect("demo")
+    answer = (await users.introspect("demo")).who
 
     assert (answer.active, answer.sub, answer.exp, answer.plan) == (True, "42", None, "pro")
     assert answer.channels == ("bars:*",)
@@ -40,14 +40,14 @@ async def test_a_known_token_is_answered_with_what_it_allows(users: UserService)
 
 
 async def test_an_unknown_token_is_inactive(users: UserService) -> None:
-    assert await users.introspect("nobody") == INACTIVE
+    assert (await users.introspect("nobody")).who == INACTIVE
 
 
 @pytest.mark.parametrize("token", ["", "\ud800", "x" * 16_385])
 async def test_a_token_that_nobody_can_have_is_inactive_unasked(
     token: str, users: UserService, standin: UserServiceStandIn
 ) -> None:
-    assert await users.introspect(token) == INACTIVE
+    assert (await users.introspect(token)).who == INACTIVE
     assert standin.requests.total() == 0
 
 
@@ -57,7 +57,7 @@ async def test_a_token_of_any_characters_reaches_the_service_as_it_is(
     strange = "a b&token=demo+%00ü\n…"
     standin.tokens[strange] = DEMO
 
-    assert (await users.introspect(strange)).sub == "42"
+    assert (await users.introspect(strange)).who.sub == "42"
     assert standin.requests == {strange: 1}
 
 
@@ -67,11 +67,11 @@ async def test_an_answer_is_remembered_for_a_minute(
     await users.introspect("demo")
     standin.revoke("demo")
     clock.advance(59.9)
-    assert (await users.introspect("demo")).active
+    assert (await users.introspect("demo")).who.active
     assert standin.requests["demo"] == 1
 
     clock.advance(0.1)
-    assert not (await users.introspect("demo")).active
+    assert not (await users.introspect("demo")).who.active
     assert standin.requests["demo"] == 2
 
 
@@ -80,10 +80,10 @@ async def test_an_answer_is_remembered_no_longer_than_the_token_lasts(
 ) -> None:
     await users.introspect("soon")
     clock.advance(19.9)
-    assert (await users.introspect("soon")).active
+    assert (await users.introspect("soon")).who.active
     clock.advance(0.1)
 
-    assert await users.introspect("soon") == INACTIVE
+    assert (await users.introspect("soon")).who == INACTIVE
     assert standin.requests["soon"] == 2
 
 
@@ -93,7 +93,7 @@ async def test_a_remembered_answer_ends_with_its_token_when_the_wall_clock_jumps
     await users.introspect("soon")
     clock.set_wall_ns((START_S + 21) * 1_000_000_000)
 
-    assert await users.introspect("soon") == INACTIVE
+    assert (await users.introspect("soon")).who == INACTIVE
 
 
 async def test_a_refusal_is_remembered_for_five_seconds(
@@ -102,11 +102,47 @@ async def test_a_refusal_is_remembered_for_five_seconds(
     await users.introspect("new")
     standin.tokens["new"] = DEMO
     clock.advance(4.9)
-    assert not (await users.introspect("new")).active
+    assert not (await users.introspect("new")).who.active
 
     clock.advance(0.1)
-    assert (await users.introspect("new")).active
+    assert (await users.introspect("new")).who.active
     assert standin.requests["new"] == 2
+
+
+async def test_an_answer_says_until_when_it_holds(users: UserService, clock: ManualClock) -> None:
+    clock.advance(1)
+    until_s = [(await users.introspect(token)).until_ns / 1e9 for token in ("demo", "soon", "nobody")]
+    clock.advance(1)
+    again_s = (await users.introspect("demo")).until_ns / 1e9
+
+    assert until_s == [61, 20, 6]
+    assert again_s == 61
+
+
+async def test_an_answer_that_holds_longer_is_asked_for_once_for_all_who_want_it(
+    users: UserService, standin: UserServiceStandIn, clock: ManualClock
+) -> None:
+    first = await users.introspect("demo")
+    clock.advance(30)
+    newer = await users.introspect("demo", beyond_ns=first.until_ns)
+    same = await users.introspect("demo", beyond_ns=first.until_ns)
+
+    assert newer == same
+    assert newer.until_ns == first.until_ns + 30_000_000_000
+    assert standin.requests["demo"] == 2
+
+
+async def test_a_token_that_is_found_revoked_is_believed_of_nobody_any_more(
+    users: UserService, standin: UserServiceStandIn, clock: ManualClock
+) -> None:
+    first = await users.introspect("demo")
+    clock.advance(30)
+    standin.revoke("demo")
+
+    assert not (await users.introspect("demo", beyond_ns=first.until_ns)).who.active
+    assert not (await users.introspect("demo", beyond_ns=first.until_ns)).who.active
+    assert not (await users.introspect("demo")).who.active
+    assert standin.requests["demo"] == 2
 
 
 async def test_an_active_answer_to_a_token_whose_end_has_passed_is_inactive(
@@ -114,7 +150,7 @@ async def test_an_active_answer_to_a_token_whose_end_has_passed_is_inactive(
 ) -> None:
     standin.misbehave(Fault(body=b'{"active": true, "sub": "42", "exp": %d}' % START_S))
 
-    assert await users.introspect("demo") == INACTIVE
+    assert (await users.introspect("demo")).who == INACTIVE
 
 
 async def test_refusals_do_not_push_out_answers(standin: UserServiceStandIn, clock: ManualClock) -> None:
@@ -135,7 +171,7 @@ async def test_many_at_once_ask_once_for_each_token(users: UserService, standin:
         await standin.wait_for_requests(2)
         standin.release()
 
-    assert [task.result().sub for task in asked] == ["42", "43"] * 10
+    assert [task.result().who.sub for task in asked] == ["42", "43"] * 10
     assert standin.requests == {"demo": 1, "soon": 1}
 
 
@@ -153,7 +189,7 @@ async def test_one_who_gives_up_does_not_end_the_question_of_the_others(
         standin.release()
 
     assert first.cancelled()
-    assert second.result().sub == "42"
+    assert second.result().who.sub == "42"
     assert standin.requests["demo"] == 1
 
 
@@ -167,7 +203,7 @@ async def test_an_answer_that_nobody_waits_for_any_more_is_still_remembered(
         asked.cancel()
     standin.release()
 
-    assert (await users.introspect("demo")).active
+    assert (await users.introspect("demo")).who.active
     assert standin.requests["demo"] == 1
 
 
@@ -212,7 +248,7 @@ async def test_a_failure_is_not_remembered(users: UserService, standin: UserServ
         await users.introspect("demo")
     standin.behave()
 
-    assert (await users.introspect("demo")).active
+    assert (await users.introspect("demo")).who.active
 
 
 @pytest.mark.parametrize("fault", [Fault(status=502), Fault(close=True)])
@@ -221,7 +257,7 @@ async def test_a_failure_that_passes_is_not_noticed(
 ) -> None:
     standin.misbehave(fault, times=1)
 
-    assert (await users.introspect("demo")).active
+    assert (await users.introspect("demo")).who.active
     assert standin.requests["demo"] == 2
 
 
@@ -319,6 +355,6 @@ async def test_a_probe_asks_again_and_again_about_nobody(standin: UserServiceSta
 
 async def _outcome(users: UserService, token: str) -> str:
     try:
-        return "active" if (await users.introspect(token)).active else "inactive"
+        return "active" if (await users.introspect(token)).who.active else "inactive"
     except UserServiceUnavailableError as error:
         return str(error)

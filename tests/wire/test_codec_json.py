@@ -20,20 +20,24 @@ from wire.client_messages import (
 )
 
 
+def decoded(frame: bytes) -> list[Command]:
+    return [codec_json.decode(line) for line in codec_json.split(frame)]
+
+
 def test_a_frame_holds_a_command_a_line_with_or_without_a_line_break_at_its_end() -> None:
     one, two = '{"id":1,"connect":{"token":"t"}}', '{"id":2,"unsubscribe":{"channel":"c"}}'
     for frame in (f"{one}\n{two}", f"{one}\n{two}\n"):
-        commands = codec_json.decode_commands(frame.encode())
+        commands = decoded(frame.encode())
         assert [command.id for command in commands] == [1, 2]
         assert commands[0].connect == ConnectRequest(token="t")
 
 
 def test_a_pong_is_the_empty_command() -> None:
-    assert codec_json.decode_commands(b"{}") == [Command()]
+    assert decoded(b"{}") == [Command()]
 
 
 def test_fields_that_sdks_may_add_are_passed_over() -> None:
-    (command,) = codec_json.decode_commands(b'{"id":1,"new":1,"subscribe":{"channel":"c","flag":1,"newer":{}}}')
+    (command,) = decoded(b'{"id":1,"new":1,"subscribe":{"channel":"c","flag":1,"newer":{}}}')
     assert command.subscribe is not None
     assert (command.subscribe.channel, command.subscribe.flag) == ("c", 1)
 
@@ -56,7 +60,7 @@ def test_fields_that_sdks_may_add_are_passed_over() -> None:
 )
 def test_what_is_no_command_is_an_error(frame: bytes) -> None:
     with pytest.raises(MessageError):
-        codec_json.decode_commands(frame)
+        decoded(frame)
 
 
 @given(st.binary(max_size=100))
@@ -68,7 +72,7 @@ def test_any_bytes_are_commands_or_an_error(frame: bytes) -> None:
 def _decoded(frame: bytes) -> tuple[list[Command], str]:
     """The commands, or why there are none."""
     try:
-        return codec_json.decode_commands(frame), ""
+        return decoded(frame), ""
     except MessageError as error:
         return [], str(error)
 

@@ -58,9 +58,32 @@ function subscribe({ channel, since }) {
   subscription.subscribe();
 }
 
+function history({ channel, options }) {
+  client.history(channel, options).then(
+    ({ publications, epoch, offset }) =>
+      emit("history", {
+        channel,
+        offset,
+        epoch,
+        publications: publications.map(({ offset: at, data }) => ({ offset: at ?? null, data })),
+      }),
+    refused,
+  );
+}
+
+function rpc({ method, data }) {
+  client.rpc(method, data).then((result) => emit("rpc", { method, data: result.data }), refused);
+}
+
+function refused({ code, message }) {
+  emit("refused", { code, message });
+}
+
 const commands = {
   connect,
   subscribe,
+  history,
+  rpc,
   unsubscribe: ({ channel }) => client.getSubscription(channel).unsubscribe(),
   disconnect: () => client.disconnect(),
   connect_again: () => client.connect(),

@@ -1,0 +1,44 @@
+"""What this gateway offers: a name to the channel that it spells, or to its refusal. Pure; no I/O."""
+
+from typing import Final
+
+from msgspec import Struct
+
+from gateway.errors import GatewayError
+from wire import channel as channels
+from wire import close
+from wire.channel import Channel, ChannelError, ChannelKind, MalformedChannelError
+from wire.close import ErrorCode
+from wire.expression import ExpressionError
+
+OFFERED_KINDS: Final = frozenset({ChannelKind.BARS, ChannelKind.SIGNALS})
+
+
+class Refusal(Struct, frozen=True):
+    """Why something is refused. `column` is the place in an expression, from 1; None where there is none."""
+
+    error: ErrorCode
+    message: str
+    column: int | None = None
+
+
+class RefusedError(GatewayError):
+    """A command is refused; `message` says more than the code's own."""
+
+    def __init__(self, error: ErrorCode, message: str | None = None) -> None:
+        super().__init__(message or error.message)
+        self.error = error
+
+
+def offered(name: str) -> Channel | Refusal:
+    """The channel that `name` spells; refused in the protocol's order: malformed, unknown, not offered."""
+    try:
+        channel = channels.parse(name)
+    except MalformedChannelError as error:
+        cause = error.__cause__
+        return Refusal(close.MALFORMED, str(error), cause.at + 1 if isinstance(cause, ExpressionError) else None)
+    except ChannelError as error:
+        return Refusal(close.UNKNOWN_CHANNEL, str(error))
+    if channel.kind not in OFFERED_KINDS:
+        return Refusal(close.NOT_AVAILABLE, f"{channel.kind.value} are not available")
+    return channel
