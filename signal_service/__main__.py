@@ -25,9 +25,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser = _Parser(prog="signal-service", description="Live trading signals over WebSocket.")
     parser.add_argument("--version", action="version", version=f"signal-service {VERSION}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
-    for name in COMMANDS:
+    words = sys.argv[1:] if arguments is None else arguments
+    # What a command needs is loaded for it alone: a gateway has no use for the engine's libraries.
+    for name in words[:1] if words and words[0] in COMMANDS else COMMANDS:
         importlib.import_module(f"signal_service.{name}").add_to(commands)
-    parsed = parser.parse_args(arguments)
+    parsed = parser.parse_args(words)
     try:
         status: int = parsed.run(parsed)
     except ServiceError as error:

@@ -3,8 +3,6 @@
 import argparse
 from typing import Final
 
-from signal_service.errors import UsageError
-
 FEED_HELP: Final = (
     "where ticks come from: synthetic[:instruments=20,rate=200,seed=1,duration=1h] or "
     "replay:FILE[+FILE][,speed=N|max][,loop][,venue=V]; may be repeated"
@@ -16,9 +14,3 @@ def port(text: str) -> int:
     if not text.isdigit() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"expected a port from 0 to 65535, found {text!r}")
     return int(text)
-
-
-def memory_only(url: str) -> None:
-    """Refuses a bus that this version does not have."""
-    if url != "memory://":
-        raise UsageError(f"redis.url: expected memory://, the only bus of this version; found {url!r}")

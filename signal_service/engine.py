@@ -2,13 +2,16 @@
 
 import argparse
 import os
+import time
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 from typing import Final
 
 from prometheus_client import CollectorRegistry
 
-from engine.app import engine
+from engine.app import engine, redis_bus
+from engine.bus import Bus
 from engine.config import EngineConfig
 from engine.feeds.feed import Feed
 from runtime.admin import Admin
@@ -16,7 +19,7 @@ from runtime.clock import SystemClock
 from runtime.config import load_config
 from runtime.lifecycle import Stop, run
 from runtime.logs import configure_logs
-from signal_service.arguments import memory_only
+from runtime.redis_config import MEMORY, RedisConfig
 from signal_service.feeds import live_feeds
 from standins.broker import MemoryBroker
 from wire.market import NS_PER_S
@@ -26,7 +29,7 @@ EXAMPLE: Final = """example:
 
 engine.toml:
   [redis]
-  url = "memory://"
+  url = "redis://127.0.0.1:6379"
   [[feeds]]
   feed = "synthetic:instruments=20,rate=200"
 """
@@ -37,8 +40,8 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     parser = commands.add_parser(
         "engine",
         help="run an engine",
-        description="Runs an engine. In this version its bus is of this process alone (memory://), so nobody hears "
-        "it: it serves to try feeds and configuration; `demo` has a gateway as well.",
+        description="Runs an engine: feeds in, bars and signals out to Redis. It computes what subscribers of any "
+        "gateway want; a second engine on the same Redis waits until this one is gone.",
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -49,20 +52,30 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 def _run(arguments: argparse.Namespace) -> int:
     config = load_config(EngineConfig, environment=os.environ, path=arguments.config)
-    memory_only(config.redis.url)
+    bus = _bus(config.redis)
     feeds = live_feeds([each.feed for each in config.feeds])
     if arguments.check:
         print("the configuration is valid")
         return 0
     configure_logs()
-    return run(lambda stop: _work(config, feeds, stop))
+    return run(lambda stop: _work(config, bus, feeds, stop))
 
 
-async def _work(config: EngineConfig, feeds: Sequence[Feed], stop: Stop) -> None:
+def _bus(config: RedisConfig) -> AbstractAsyncContextManager[Bus]:
+    """The bus that a configuration names; its process's own for ``memory://``. Raises ConfigError."""
+    if config.url == MEMORY:
+        return nullcontext(MemoryBroker(topics=config.topics, monotonic_s=lambda: time.monotonic_ns() / NS_PER_S))
+    return redis_bus(config)
+
+
+async def _work(
+    config: EngineConfig, opening: AbstractAsyncContextManager[Bus], feeds: Sequence[Feed], stop: Stop
+) -> None:
     clock, registry = SystemClock(), CollectorRegistry()
-    broker = MemoryBroker(topics=config.redis.topics, monotonic_s=lambda: clock.monotonic_ns() / NS_PER_S)
-    async with engine(feeds, broker, topics=config.redis.topics, clock=clock, registry=registry) as running:
-        checks = running.checks
-        async with Admin(host=config.admin.host, port=config.admin.port, registry=registry, checks=checks) as admin:
-            print(f"admin at http://{config.admin.host}:{admin.port}", flush=True)
-            await stop.wait()
+    async with (
+        opening as bus,
+        engine(feeds, bus, topics=config.redis.topics, clock=clock, registry=registry) as running,
+        Admin(host=config.admin.host, port=config.admin.port, registry=registry, checks=running.checks) as admin,
+    ):
+        print(f"admin at http://{config.admin.host}:{admin.port}", flush=True)
+        await stop.wait()

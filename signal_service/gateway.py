@@ -2,12 +2,15 @@
 
 import argparse
 import os
+import time
+from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 from typing import Final
 
 from prometheus_client import CollectorRegistry
 
-from gateway.app import gateway
+from gateway.app import gateway, redis_broker
+from gateway.broker import Broker
 from gateway.config import GatewayConfig
 from gateway.websocket import PATH
 from runtime.admin import Admin
@@ -15,7 +18,7 @@ from runtime.clock import SystemClock
 from runtime.config import load_config
 from runtime.lifecycle import Stop, run
 from runtime.logs import configure_logs
-from signal_service.arguments import memory_only
+from runtime.redis_config import MEMORY, RedisConfig
 from signal_service.version import VERSION
 from standins.broker import MemoryBroker
 from wire.market import NS_PER_S
@@ -25,7 +28,7 @@ EXAMPLE: Final = """example:
 
 gateway.toml:
   [redis]
-  url = "memory://"
+  url = "redis://127.0.0.1:6379"
   [user_service]
   url = "http://127.0.0.1:8100"
 """
@@ -36,8 +39,8 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     parser = commands.add_parser(
         "gateway",
         help="run a gateway",
-        description="Runs a gateway. In this version its bus is of this process alone (memory://), so it knows no "
-        "instruments: it serves to try the protocol; `demo` has an engine as well.",
+        description="Runs a gateway: subscribers over WebSocket on one side, Redis on the other. Any number of them "
+        "serve side by side; a client goes on at another where it was.",
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -53,20 +56,28 @@ def _run(arguments: argparse.Namespace) -> int:
         path=arguments.config,
         aliases={"INTERNAL_API_KEY": "user_service.api_key"},
     )
-    memory_only(config.redis.url)
+    broker = _broker(config.redis)
     if arguments.check:
         print("the configuration is valid")
         return 0
     configure_logs()
-    return run(lambda stop: _serve(config, stop))
+    return run(lambda stop: _serve(config, broker, stop))
 
 
-async def _serve(config: GatewayConfig, stop: Stop) -> None:
+def _broker(config: RedisConfig) -> AbstractAsyncContextManager[Broker]:
+    """The bus that a configuration names; its process's own for ``memory://``. Raises ConfigError."""
+    if config.url == MEMORY:
+        return nullcontext(MemoryBroker(topics=config.topics, monotonic_s=lambda: time.monotonic_ns() / NS_PER_S))
+    return redis_broker(config)
+
+
+async def _serve(config: GatewayConfig, opening: AbstractAsyncContextManager[Broker], stop: Stop) -> None:
     clock, registry = SystemClock(), CollectorRegistry()
-    broker = MemoryBroker(topics=config.redis.topics, monotonic_s=lambda: clock.monotonic_ns() / NS_PER_S)
-    async with gateway(config, broker, clock=clock, registry=registry, version=VERSION) as running:
-        checks = running.checks
-        async with Admin(host=config.admin.host, port=config.admin.port, registry=registry, checks=checks) as admin:
-            print(f"admin at http://{config.admin.host}:{admin.port}")
-            print(f"gateway at ws://{config.listen.host}:{running.port}{PATH}", flush=True)
-            await stop.wait()
+    async with (
+        opening as broker,
+        gateway(config, broker, clock=clock, registry=registry, version=VERSION) as running,
+        Admin(host=config.admin.host, port=config.admin.port, registry=registry, checks=running.checks) as admin,
+    ):
+        print(f"gateway at ws://{config.listen.host}:{running.port}{PATH}")
+        print(f"admin at http://{config.admin.host}:{admin.port}", flush=True)
+        await stop.wait()

@@ -48,7 +48,11 @@ PURE: Final = (
     "gateway/entitlements.py",
     "gateway/hub.py",
     "gateway/introspection.py",
+    "gateway/line.py",
+    "gateway/outbox.py",
+    "gateway/recent.py",
     "gateway/recovery.py",
+    "gateway/request_head.py",
     "gateway/session.py",
     "runtime/redaction.py",
     "wire/",
@@ -72,8 +76,9 @@ IMPURE: Final = {
     "uvloop",
     "websockets",
 }
-# The parts of websockets that only turn bytes into events and back.
+# The parts of I/O libraries that only turn bytes into events, or text into its parts, and back.
 SANS_IO: Final = {
+    "urllib.parse",
     "websockets.exceptions",
     "websockets.frames",
     "websockets.http11",
