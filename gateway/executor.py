@@ -1,7 +1,7 @@
 """The commands of one connection, one at a time and in order: carries out what its session decides. Knows no transport.
 
 While a command waits for the user service or the bus, or the connection for its reader, those behind it wait. What
-waits is kept as it was sent, because a decoded command takes ten times its bytes.
+waits is kept as it was sent, because a decoded command takes several times its bytes.
 """
 
 import asyncio

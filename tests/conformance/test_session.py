@@ -7,13 +7,14 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from standins.demo import TOKEN
 from standins.user_service import TokenRecord
 from tests.conformance.javascript_client import JavaScriptClient
 from tests.conformance.official_client import OfficialClient
 from tests.conformance.python_client import PythonClient
 from tests.conformance.test_gateway import BARS as WHOLE_BARS
 from tests.conformance.test_gateway import SMA as WHOLE_SMA
-from tests.conformance.test_gateway import TOKEN, final_of, finals, played, second_of
+from tests.conformance.test_gateway import final_of, finals, played, second_of
 from tests.gateway.service import BARS, RSI, RSI_CANONICAL, Service, running
 from wire.envelope import Chart, ClosedValue
 
