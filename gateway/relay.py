@@ -25,7 +25,7 @@ OPEN_TIMEOUT_S: Final = 2.0
 DESCRIBE_TIMEOUT_S: Final = 1.0
 TICK_S: Final = 1.0
 RENEW_PERIOD_S: Final = 10.0
-"""Demand lasts 30 s on the bus: two renewals may fail."""
+"""The bus renews what has under 15 s of its 30 left, so every second of these does; an engine waits for 60 s more."""
 LAPSE_S: Final = 75.0
 """Without a renewal for so long an engine may have dropped what is wanted here: 30 s, and the 60 s that it waits."""
 DEAF_TICKS: Final = 10

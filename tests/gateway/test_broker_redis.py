@@ -243,8 +243,11 @@ async def test_answers_that_come_late_twice_or_to_nothing_are_passed_over(
         late, now = (decode_ask(message["data"]) for message in messages if message is not None)
         given_up.cancel()
         await asyncio.wait([given_up])
-        for answer in (Answer(late.id, refused="late"), Answer(777), Answer(now.id, warming=True), Answer(now.id)):
-            await redis.publish(now.reply_to, encode(answer))
+        assert now.reply_to.startswith("sig:{3}:reply:")  # in the topic's slot
+        async with redis.pipeline() as at_once:
+            for answer in (Answer(late.id, refused="late"), Answer(777), Answer(now.id, warming=True), Answer(now.id)):
+                at_once.publish(now.reply_to, encode(answer))
+            await at_once.execute()
         assert await asking == Description(warming=True)
 
 

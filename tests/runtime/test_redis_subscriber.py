@@ -127,14 +127,16 @@ async def test_messages_of_one_read_are_handed_over_without_a_pause(ear: Ear) ->
 async def test_a_connection_that_the_server_closed_comes_back_soon_every_time_and_says_so(
     server: RedisServer, redis: Redis, ear: Ear
 ) -> None:
-    async with subscribed(server.url, ear, GROWING) as subscriber:
-        for times in range(1, 18):  # pauses that grew would be longer than any test
-            await until(lambda: subscriber.unavailable is None)
-            await redis.publish("one", b"%d" % times)
-            await until(lambda times=times: len(ear.messages) == times)  # type: ignore[misc]
-            await redis.client_kill_filter(_type="pubsub")
-            await until(lambda times=times: len(ear.attachments) == 3 * (times + 1))  # type: ignore[misc]
+    with structlog.testing.capture_logs() as logs:
+        async with subscribed(server.url, ear, GROWING) as subscriber:
+            for times in range(1, 18):  # pauses that grew would be longer than any test
+                await until(lambda: subscriber.unavailable is None)
+                await redis.publish("one", b"%d" % times)
+                await until(lambda times=times: len(ear.messages) == times)  # type: ignore[misc]
+                await redis.client_kill_filter(_type="pubsub")
+                await until(lambda times=times: len(ear.attachments) == 3 * (times + 1))  # type: ignore[misc]
     assert [data for _, data in ear.messages] == [b"%d" % times for times in range(1, 18)]
+    assert [line["event"] for line in logs] == ["redis.heard", *["redis.lost", "redis.heard"] * 17]
 
 
 async def test_a_server_that_is_not_there_is_tried_ever_more_rarely(ear: Ear) -> None:
