@@ -160,8 +160,7 @@ class Publisher:
         """Give every topic up. May raise BusUnavailableError; their leases run out then."""
         under: dict[str, list[int]] = {}
         for topic, writer in self._writers.items():
-            if writer.owned:
-                under.setdefault(writer.tenure.identity, []).append(topic)
+            under.setdefault(writer.tenure.identity, []).append(topic)
         for identity, topics in under.items():
             await self._bus.release(topics, identity)
 
@@ -243,7 +242,7 @@ class Publisher:
         taken: list[Envelope] = []
         for topic, batch in batches.items():
             writer, stands = self._writers[topic], answers.get(topic)
-            if stands is not None and writer.answered(batch, stands, now_s):
+            if stands is not None and writer.answered(stands, now_s):
                 taken += batch.envelopes
             elif stands is None or writer.owned:
                 writer.unanswered(now_s, chance)
@@ -257,7 +256,7 @@ class Publisher:
     def _batches(self) -> dict[int, Batch]:
         """What is due, by topic: as much as one call may carry."""
         now_s = self._monotonic_s()
-        flush = self._stopping or now_s - self._flushed_s >= FLUSH_S
+        flush = now_s - self._flushed_s >= FLUSH_S
         room = CALL_BYTES
         batches: dict[int, Batch] = {}
         crowded = 0

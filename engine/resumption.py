@@ -47,9 +47,8 @@ class Resumption:
         self._continued: dict[str, dict[str, None]] = {}
 
     def go_on(self, channel: str, boundary: str) -> None:
-        """`channel` was computed by the owner before, and is to have no gap."""
-        if boundary in self._closed:
-            self._continued.setdefault(boundary, {})[channel] = None
+        """`channel` was computed by the owner before, and is to have no gap; `boundary` has not been reached yet."""
+        self._continued.setdefault(boundary, {})[channel] = None
 
     def drop(self, channel: str) -> None:
         """`channel` is computed no more."""

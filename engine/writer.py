@@ -189,19 +189,21 @@ class Writer:
         self._parcel = _Parcel(batch, taken)
         return batch
 
-    def answered(self, batch: Batch, stands: Ownership, now_s: float) -> bool:
-        """Where the topic stands after `batch` was sent; True when it is in. If it is not, see `owned` and `idle`."""
+    def answered(self, stands: Ownership, now_s: float) -> bool:
+        """Where the topic stands after the batch was sent; True when it is in. If it is not, `owned` says what to do.
+
+        Without effect when what was sent has been given up meanwhile.
+        """
         parcel = self._parcel
-        if parcel is None or parcel.batch is not batch:  # It was given up meanwhile.
+        if parcel is None:
             return False
-        if stands == batch.after:
+        if stands == parcel.batch.after:
             self._parcel = None
             self._confirm(parcel, now_s)
             self._answered()
             return True
-        if stands != batch.expected:
+        if stands != parcel.batch.expected:
             self.tenure.lose(stands)
-            self._answered()
         return False
 
     def unanswered(self, now_s: float, chance: float) -> None:

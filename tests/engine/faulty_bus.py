@@ -1,7 +1,7 @@
 """The bus in memory, failing as a test wants it to: away, losing answers, refusing single topics, or slow."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from engine.bus import Owner
@@ -14,8 +14,10 @@ class FaultyBus:
     """Hands everything on to `broker` but for what is set: nothing at first.
 
     ``away``: why no call is answered. ``deaf``: demand cannot be read. ``lost``: topics whose batches are taken, but
-    not answered. ``refused``: topics whose batches are not taken. ``open``: publishing waits for it before it does
-    anything. ``calls`` and ``batches``: what was asked.
+    not answered. ``refused``: topics whose batches are not taken; of the ``declined`` it says where they stand, as of
+    those that are taken. ``open``: publishing waits for it before it does
+    anything. ``barred``: topics that cannot be acquired; ``acquiring`` is called before each attempt. ``calls`` and
+    ``batches``: what was asked.
     """
 
     def __init__(self, broker: MemoryBroker) -> None:
@@ -25,6 +27,9 @@ class FaultyBus:
         self.owner: Owner | None = None
         self.lost: set[int] = set()
         self.refused: set[int] = set()
+        self.declined: set[int] = set()
+        self.barred: set[int] = set()
+        self.acquiring: Callable[[], None] = lambda: None
         self.open = asyncio.Event()
         self.open.set()
         self.calls: list[str] = []
@@ -55,7 +60,10 @@ class FaultyBus:
     async def acquire(
         self, topic: int, identity: str, *, known: Ownership | None = None, fresh: bool = False
     ) -> Acquired | None:
+        self.acquiring()
         self._ask("acquire")
+        if topic in self.barred:
+            raise BusUnavailableError(f"topic {topic} cannot be acquired")
         return await self.broker.acquire(topic, identity, known=known, fresh=fresh)
 
     async def release(self, topics: Collection[int], identity: str) -> None:
@@ -66,10 +74,11 @@ class FaultyBus:
         self.batches.append(dict(batches))
         self._ask("publish")
         await self.open.wait()
-        taken = {topic: batch for topic, batch in batches.items() if topic not in self.refused}
+        taken = {topic: batch for topic, batch in batches.items() if topic not in self.refused | self.declined}
         stands = await self.broker.publish(taken)
         self._news.set()
-        return {topic: each for topic, each in stands.items() if topic not in self.lost}
+        declined = {topic: batches[topic].expected for topic in self.declined & batches.keys()}
+        return {topic: each for topic, each in stands.items() if topic not in self.lost} | declined
 
     async def demand(self, topics: Collection[int]) -> frozenset[str]:
         self._ask("demand")

@@ -144,6 +144,7 @@ async def test_what_is_old_need_not_be_held(bench: Bench) -> None:
 async def test_instruments_are_named_before_the_first_topic_is_owned(bench: Bench) -> None:
     async with bench.running():
         assert bench.bus.calls[:2] == ["announce", "acquire"]
+        assert bench.bus.asked("announce") == 1
         assert await bench.broker.instruments("DEMO") == frozenset({"S01"})
 
 
@@ -153,6 +154,9 @@ async def test_a_topic_of_another_engine_is_waited_for(bench: Bench) -> None:
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(bench.publisher.run())
         await bench.bus.until_asked("publish", 1)
+        bench.offer("a", b"wakes the task")
+        await bench.bus.until_asked("publish", 2)
+        assert bench.bus.asked("acquire") == 2, "it is not asked for all the time"
         before = bench.publisher.owns_all
         await bench.broker.release([1], "another")
         bench.clock.advance(1)
@@ -160,6 +164,22 @@ async def test_a_topic_of_another_engine_is_waited_for(bench: Bench) -> None:
             await bench.publisher.acquired.wait()
         assert (before, bench.publisher.owns_all) == (False, True)
         bench.publisher.stop()
+
+
+async def test_topics_that_are_owned_are_not_left_alone_while_others_are_asked_for(bench: Bench) -> None:
+    bench.bus.acquiring = lambda: bench.clock.advance(HEARTBEAT_S)
+    async with bench.running():
+        assert bench.bus.calls[:4] == ["announce", "acquire", "publish", "acquire"]
+
+
+async def test_a_topic_that_cannot_be_had_keeps_no_other_from_being_acquired(bench: Bench) -> None:
+    bench.bus.barred = {0}
+    bench.bus.acquiring = lambda: bench.clock.advance(HEARTBEAT_S)
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(bench.publisher.run())
+        await bench.bus.until_asked("publish", 1)
+        assert not await bench.broker.acquire(1, "another")
+        running.cancel()
 
 
 async def test_an_engine_that_leaves_sends_what_waits_and_frees_its_topics(bench: Bench) -> None:
@@ -228,6 +248,20 @@ async def test_a_topic_that_fails_holds_up_no_other(bench: Bench) -> None:
     assert [final.publication.payload for final in held.finals] == [b"1", b"2"]
 
 
+async def test_what_was_declined_is_not_sent_again_at_once(bench: Bench) -> None:
+    async with bench.running():
+        bench.bus.declined = {0}
+        published = bench.bus.asked("publish")
+        bench.close(1, "a")
+        await bench.bus.until_asked("publish", published + 1)
+        bench.close(1, "c")
+        await bench.bus.until_asked("publish", published + 2)
+        assert 0 not in bench.bus.batches[-1]
+        bench.bus.declined = set()
+        bench.clock.advance(1)
+    assert bench.ear.finals == [("a", b"1")]
+
+
 async def test_a_bus_that_is_away_is_told_of_and_gets_everything_when_it_is_back(bench: Bench) -> None:
     async with bench.running():
         assert bench.publisher.unreachable() is None
@@ -294,20 +328,19 @@ async def test_a_full_buffer_is_emptied_and_every_epoch_changes(clock: ManualClo
     assert [f.publication.payload for f in (await bench.broker.read(1, Offset(0), [])).finals] == [b"1"]
 
 
-async def test_a_backlog_goes_in_calls_of_bounded_size_while_the_others_keep_their_leases(bench: Bench) -> None:
-    size = CALL_BYTES // 8
+async def test_a_backlog_goes_in_calls_of_bounded_size_and_every_topic_has_its_turn(bench: Bench) -> None:
     async with bench.running():
         bench.bus.away = "connection refused"
-        for second in range(1, 33):
-            bench.close(second, "a", size=size)
+        for second in range(1, 17):
+            bench.close(second, "a", "c", size=CALL_BYTES // 8)
         bench.bus.away = None
         bench.clock.advance(HEARTBEAT_S)
         sent = len(bench.bus.batches)
-        while len(bench.ear.finals) < 32:
+        while len(bench.ear.finals) < 16:
             await bench.ear.more_than(len(bench.ear.envelopes))
-        calls = bench.bus.batches[sent:]
-    assert [sum(len(e.finals) for e in call[0].envelopes) for call in calls[:4]] == [8, 8, 8, 8]
-    assert 1 in calls[0], "its lease is kept meanwhile"
+    calls = bench.bus.batches[sent:]
+    counts = [{topic: sum(len(e.finals) for e in batch.envelopes) for topic, batch in call.items()} for call in calls]
+    assert counts[:4] == [{0: 8, 1: 0}, {1: 8}, {0: 8}, {1: 8}], "the first call keeps the other's lease"
 
 
 async def test_publishing_can_be_cancelled_at_any_point_and_gone_on_with(bench: Bench) -> None:
@@ -383,6 +416,13 @@ async def test_a_new_owner_tells_what_nobody_has_published(bench: Bench) -> None
     assert [channel for channel, _ in told] == ["a", "b"] * 3
     assert [payload[:14] for _, payload in told[:4]] == [b'{"t":3000,"v":'] * 2 + [b'{"t":4000,"v":'] * 2
     assert told[4:] == [("a", b"5"), ("b", b"5")]
+
+
+async def test_a_new_owner_tells_it_on_topics_without_a_final_too(bench: Bench) -> None:
+    await restarted(bench)
+    async with bench.running():
+        bench.close(5, "c")
+    assert [payload[:9] for _, payload in bench.ear.finals[4:]] == [b'{"t":3000'] * 2 + [b'{"t":4000'] * 2
 
 
 async def test_a_new_owner_drops_what_nobody_wants(bench: Bench) -> None:

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from engine.resumption import MAX_MISSED, Closing
+from engine.retention import KEPT_S
 from engine.writer import HEARTBEAT_S, Writer
 from wire.envelope import Acquired, Batch, Ownership, Publication
 from wire.position import Epoch, Offset
@@ -39,7 +40,7 @@ def taken(writer: Writer, now_s: float) -> Batch:
     """What is due now; the bus takes it."""
     batch = writer.batch(now_s, 1000, flush=True)
     assert batch is not None
-    assert writer.answered(batch, batch.after, now_s)
+    assert writer.answered(batch.after, now_s)
     return batch
 
 
@@ -68,15 +69,23 @@ def test_what_was_not_answered_is_sent_again_after_a_while(writer: Writer) -> No
     assert writer.batch(0.12, 1000, flush=False) is None
     assert writer.batch(0.13, 0, flush=False) is None, "there is no room for it"
     assert writer.batch(0.13, 1, flush=False) is batch
-    assert writer.answered(batch, batch.after, 0.13)
+    assert writer.answered(batch.after, 0.13)
     assert writer.failures == 0
+
+
+def test_without_room_for_finals_there_is_only_the_heartbeat(writer: Writer) -> None:
+    close(writer, 1, SIGNAL)
+    assert writer.batch(0.1, 0, flush=False) is None
+    batch = writer.batch(HEARTBEAT_S, 0, flush=False)
+    assert batch is not None
+    assert batch.envelopes[0].finals == ()
 
 
 def test_a_topic_that_stands_as_it_did_has_not_taken_anything(writer: Writer) -> None:
     close(writer, 1, SIGNAL)
     batch = writer.batch(0.1, 1000, flush=False)
     assert batch is not None
-    assert not writer.answered(batch, batch.expected, 0.1)
+    assert not writer.answered(batch.expected, 0.1)
     assert writer.owned
     assert writer.batch(0.1, 1000, flush=False) is batch
 
@@ -89,7 +98,7 @@ def test_a_topic_that_stands_elsewhere_is_not_owned(writer: Writer, field: str) 
     after = batch.after
     fields = {"owner": after.owner, "epoch": after.epoch, "next_offset": after.next_offset, "number": after.number}
     fields[field] = "another" if field in ("owner", "epoch") else 77
-    assert not writer.answered(batch, Ownership(**fields), 0.1)  # type: ignore[arg-type]
+    assert not writer.answered(Ownership(**fields), 0.1)  # type: ignore[arg-type]
     assert not writer.owned
     assert writer.batch(0.1, 1000, flush=False) is None
 
@@ -98,7 +107,7 @@ def test_a_topic_is_given_up_under_our_own_name_before_it_is_claimed_again(write
     batch = writer.batch(1.0, 1000, flush=True)
     assert batch is not None
     own = batch.expected
-    writer.answered(batch, Ownership(own.owner, own.epoch, Offset(1), 0), 1.0)
+    writer.answered(Ownership(own.owner, own.epoch, Offset(1), 0), 1.0)
     claim = writer.claim()
     assert (claim.release, claim.known, claim.fresh) == (own.owner, own, False)
     assert claim.identity != own.owner
@@ -108,7 +117,7 @@ def test_a_topic_is_given_up_under_our_own_name_before_it_is_claimed_again(write
 def test_a_topic_of_another_engine_is_not_given_up(writer: Writer) -> None:
     batch = writer.batch(1.0, 1000, flush=True)
     assert batch is not None
-    writer.answered(batch, Ownership("engineer-1", Epoch("e"), Offset(9), 9), 1.0)
+    writer.answered(Ownership("engineer-1", Epoch("e"), Offset(9), 9), 1.0)
     assert writer.claim().release is None
 
 
@@ -143,11 +152,19 @@ def test_all_boundaries_are_told_again_in_another_epoch(writer: Writer, passed: 
     assert taken(writer, 3 * HEARTBEAT_S).closed == {}
 
 
+def test_rows_of_channels_that_were_dropped_are_not_written_again(writer: Writer) -> None:
+    writer.drop(SIGNAL)
+    taken(writer, 0.1)
+    writer.overflow()
+    writer.found(acquired(writer, epoch="f", next_offset=2), 0.2)
+    assert taken(writer, 2 * HEARTBEAT_S).rows == {}
+
+
 def test_rows_that_the_bus_has_lost_are_written_again(writer: Writer) -> None:
     batch = writer.batch(1.0, 1000, flush=True)
     assert batch is not None
     own = batch.expected
-    writer.answered(batch, Ownership("another", own.epoch, own.next_offset, own.number), 1.0)
+    writer.answered(Ownership("another", own.epoch, own.next_offset, own.number), 1.0)
     found = acquired(writer, next_offset=own.next_offset, number=own.number, since={"strange": 1})
     assert writer.found(found, 1.0) is None
     batch = taken(writer, 1.0)
@@ -182,11 +199,33 @@ def test_what_nobody_has_published_is_told_without_values(passed: dict[str, int]
     assert batch.closed == {BOUNDARY: 3000}
 
 
+def test_what_is_missing_does_not_count_as_closed_before_it_was_told(passed: dict[str, int]) -> None:
+    writer = resumed(passed)
+    passed[BOUNDARY] = 4000
+    assert taken(writer, 0.0).closed == {}
+    close(writer, 5, SIGNAL)
+    passed[BOUNDARY] = 5000
+    assert taken(writer, 0.0).closed == {BOUNDARY: 5000}
+
+
 def test_boundaries_that_the_owner_before_has_told_are_not_told_again(passed: dict[str, int]) -> None:
     writer = resumed(passed)
     close(writer, 1, SIGNAL)
     passed[BOUNDARY] = 1000
     assert writer.idle
+
+
+def test_a_channel_that_is_dropped_is_told_nothing(passed: dict[str, int]) -> None:
+    writer = resumed(passed)
+    writer.drop(BARS)
+    close(writer, 3, SIGNAL)
+    assert [p.channel for p in taken(writer, 0.0).envelopes[0].finals] == [SIGNAL, SIGNAL]
+
+
+def test_what_the_owner_before_has_published_is_held_as_long_as_if_it_were_new(passed: dict[str, int]) -> None:
+    writer = resumed(passed)
+    assert taken(writer, KEPT_S - 1).forget == 0
+    assert taken(writer, KEPT_S).forget == 8
 
 
 def test_more_than_can_be_told_is_told_by_another_epoch(passed: dict[str, int]) -> None:
@@ -209,4 +248,4 @@ def test_a_full_buffer_leaves_nothing_on_its_way(writer: Writer) -> None:
     assert writer.size_bytes > 0
     writer.overflow()
     assert writer.size_bytes == 0
-    assert not writer.answered(batch, batch.after, 0.1), "its answer comes too late"
+    assert not writer.answered(batch.after, 0.1), "its answer comes too late"

@@ -415,7 +415,7 @@ class World:
         return stands
 
     def _answer(self) -> None:
-        request, answer = self.request, self.answer
+        answer = self.answer
         self.request = self.answer = None
         if isinstance(answer, Acquired):
             self.writer.found(answer, 0.0)
@@ -428,8 +428,7 @@ class World:
                     self._start()
                 self.writer.settle()
         elif isinstance(answer, Ownership):
-            assert isinstance(request, Batch)
-            self.writer.answered(request, answer, 0.0)
+            self.writer.answered(answer, 0.0)
         elif self.writer.tenure.stands is not None:
             self.ended = True
 

@@ -75,19 +75,23 @@ class ChunksAnew(Writer):
 class TakesLess(Writer):
     """A topic that stands behind what is known is gone on with, in the same epoch."""
 
-    def answered(self, batch: Batch, stands: Ownership, now_s: float) -> bool:
+    def answered(self, stands: Ownership, now_s: float) -> bool:
+        assert self._parcel is not None
+        batch = self._parcel.batch
         if stands.owner == batch.expected.owner and stands.epoch == batch.expected.epoch and stands != batch.after:
             self._unpack()
             self.tenure.stands = stands
             return False
-        return super().answered(batch, stands, now_s)
+        return super().answered(stands, now_s)
 
 
 class BelievesTheOwner(Writer):
     """A topic that is its own has got what was sent."""
 
-    def answered(self, batch: Batch, stands: Ownership, now_s: float) -> bool:
-        return super().answered(batch, batch.after if stands.owner == batch.expected.owner else stands, now_s)
+    def answered(self, stands: Ownership, now_s: float) -> bool:
+        assert self._parcel is not None
+        batch = self._parcel.batch
+        return super().answered(batch.after if stands.owner == batch.expected.owner else stands, now_s)
 
 
 class KeepsItsName(Writer):
