@@ -1,4 +1,4 @@
-"""What all tests share: recordings, a manual clock, a free port, and the rule that nothing is left running."""
+"""What all tests share: recordings, a manual clock, a free port, a Redis server; and the rule that nothing is left."""
 
 import asyncio
 import contextlib
@@ -13,8 +13,10 @@ import pytest
 import pytest_asyncio
 import uvloop
 from hypothesis import settings
+from redis.asyncio import Redis
 
 from standins.clock import ManualClock
+from standins.redis import RedisServer
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -47,6 +49,20 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+@pytest_asyncio.fixture
+async def server() -> AsyncIterator[RedisServer]:
+    """Give a Redis or Valkey server with nothing in it, to be killed and paused at will."""
+    async with RedisServer() as server:
+        yield server
+
+
+@pytest_asyncio.fixture
+async def redis(server: RedisServer) -> AsyncIterator[Redis]:
+    """Give a client of that server that knows nothing of ours."""
+    async with Redis.from_url(server.url, protocol=2) as redis:
+        yield redis
 
 
 def pytest_configure() -> None:

@@ -24,18 +24,6 @@ QUICK = RedisTiming(connect_s=0.5, answer_s=0.5, first_pause_s=0.005, longest_pa
 
 
 @pytest_asyncio.fixture
-async def server() -> AsyncIterator[RedisServer]:
-    async with RedisServer() as server:
-        yield server
-
-
-@pytest_asyncio.fixture
-async def redis(server: RedisServer) -> AsyncIterator[Redis]:
-    async with Redis.from_url(server.url, protocol=2) as redis:
-        yield redis
-
-
-@pytest_asyncio.fixture
 async def bus(server: RedisServer) -> AsyncIterator[RedisBus]:
     async with RedisBus(server.url, timing=QUICK) as bus:
         yield bus

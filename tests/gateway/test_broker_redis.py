@@ -23,18 +23,6 @@ QUICK = RedisTiming(connect_s=0.5, answer_s=0.5, ping_s=0.1, silence_s=0.5, firs
 
 
 @pytest_asyncio.fixture
-async def server() -> AsyncIterator[RedisServer]:
-    async with RedisServer() as server:
-        yield server
-
-
-@pytest_asyncio.fixture
-async def redis(server: RedisServer) -> AsyncIterator[Redis]:
-    async with Redis.from_url(server.url, protocol=2) as redis:
-        yield redis
-
-
-@pytest_asyncio.fixture
 async def broker(server: RedisServer) -> AsyncIterator[RedisBroker]:
     async with RedisBroker(server.url, topics=TOPICS, timing=QUICK) as broker:
         yield broker

@@ -25,12 +25,6 @@ def client_of(url: str, timing: RedisTiming = QUICK) -> RedisClient:
 
 
 @pytest_asyncio.fixture
-async def server() -> AsyncIterator[RedisServer]:
-    async with RedisServer() as server:
-        yield server
-
-
-@pytest_asyncio.fixture
 async def client(server: RedisServer) -> AsyncIterator[RedisClient]:
     async with client_of(server.url, RedisTiming(answer_s=5.0)) as client:
         yield client

@@ -3,7 +3,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-import pytest_asyncio
 import structlog
 from redis.asyncio import Redis
 
@@ -40,18 +39,6 @@ async def subscribed(url: str, ear: Ear, timing: RedisTiming = PATIENT) -> Async
         running = tasks.create_task(subscriber.run(), name="subscriber")
         yield subscriber
         running.cancel()
-
-
-@pytest_asyncio.fixture
-async def server() -> AsyncIterator[RedisServer]:
-    async with RedisServer() as server:
-        yield server
-
-
-@pytest_asyncio.fixture
-async def redis(server: RedisServer) -> AsyncIterator[Redis]:
-    async with Redis.from_url(server.url, protocol=2) as redis:
-        yield redis
 
 
 @pytest.fixture
