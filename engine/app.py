@@ -70,7 +70,6 @@ async def engine(
             working = tasks.create_task(_work(feeds, loop, publisher), name="engine.work")
             yield RunningEngine(checks, loop.caught_up)
             working.cancel()
-            await asyncio.wait([working])
             publisher.stop()
             await asyncio.wait([publishing], timeout=stop_s)
             publishing.cancel()

@@ -66,12 +66,11 @@ class EngineLoop:
         self._demand = Demand()
         self._demand_due = asyncio.Event()
         self._demanded_s = float("-inf")
-        self._resumed = False
         self._computed: dict[str, _Computed] = {}
         self._postponed: dict[str, None] = {}
         """Channels that begin when the feeds have caught up: nobody wants the finals of what was before."""
-        self._reached_ms: dict[str, int] = {}
-        """By venue: up to when its bars have closed here."""
+        self._began_ms: dict[str, int] = {}
+        """By venue: when its first bar that was closed here ended."""
         self._totals = Totals()
         self.caught_up = asyncio.Event()
         """Set once the feeds have brought all that was there when the engine came up."""
@@ -86,7 +85,7 @@ class EngineLoop:
     def describe(self, topic: int, channel: str) -> Description:
         """Whether `channel` still warms up; it is computed from now on."""
         self.wanted(topic, [channel])
-        if self._resumed and topic in self._publisher.topics:
+        if topic in self._publisher.topics:
             self._start(channel)
         computed = self._computed.get(channel)
         return Description(warming=True) if computed is None else self._shard.describe(computed.channel)
@@ -105,7 +104,6 @@ class EngineLoop:
         while not await self._read_demand():
             failures += 1
             await asyncio.sleep(delay_s(failures, secrets.SystemRandom().random()))
-        self._resumed = True
         self._follow_change()
         self._publisher.settle()
 
@@ -170,21 +168,21 @@ class EngineLoop:
         sent_us = None if venue in self._recorded else wall_ns // NS_PER_US
         finals = [(self._computed[p.channel].topic, p) for p in boundary.finals]
         self._publisher.close(Closing(_boundary(venue, timeframe), open_ms, duration_ms, sent_us), finals)
-        self._reach(venue, open_ms + duration_ms)
+        if venue not in self._began_ms:
+            self._begin(venue, open_ms + duration_ms)
 
-    def _reach(self, venue: str, reached_ms: int) -> None:
-        """Bars have closed up to there. Once that is known, so is what was there before this engine."""
-        if venue not in self._reached_ms:
-            for timeframe in Timeframe:
-                duration_ms = timeframe.ns // NS_PER_MS
-                forming_ms = reached_ms // duration_ms * duration_ms
-                self._publisher.begin(_boundary(venue, timeframe), forming_ms - duration_ms)
-        self._reached_ms[venue] = max(self._reached_ms.get(venue, 0), reached_ms)
+    def _begin(self, venue: str, began_ms: int) -> None:
+        """The first bar has closed: now it is known which bars this engine is the first to close."""
+        self._began_ms[venue] = began_ms
+        for timeframe in Timeframe:
+            duration_ms = timeframe.ns // NS_PER_MS
+            forming_ms = began_ms // duration_ms * duration_ms
+            self._publisher.begin(_boundary(venue, timeframe), forming_ms - duration_ms)
 
     def _offer(self, publication: Publication) -> None:
         computed = self._computed[publication.channel]
-        reached_ms = self._reached_ms.get(computed.channel.venue, 0)
-        open_ms = reached_ms // computed.duration_ms * computed.duration_ms
+        began_ms = self._began_ms.get(computed.channel.venue, 0)
+        open_ms = began_ms // computed.duration_ms * computed.duration_ms
         self._publisher.offer(computed.topic, publication, computed.boundary, open_ms)
 
     def _follow_change(self) -> frozenset[str]:

@@ -7,15 +7,15 @@ bus. The cycle's side never waits: it fills buffers that are bounded in bytes ov
 import asyncio
 import contextlib
 import secrets
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Final
 
 import structlog
 
+from engine.acquisition import Acquisition
 from engine.bus import Bus
-from engine.errors import BusUnavailableError, OwnershipLostError
+from engine.errors import BusUnavailableError
 from engine.metrics import EngineMetrics
 from engine.resumption import Closing
 from engine.writer import HEARTBEAT_S, Writer
@@ -26,7 +26,6 @@ CALL_BYTES: Final = 1024 * 1024
 """Finals of one call, about: neither Redis nor the engine's cycle gets a turn while they are dealt with."""
 FLUSH_S: Final = 0.05
 """Live values wait so long behind those that were sent before."""
-ACQUIRE_RETRY_S: Final = 0.5
 
 log = structlog.get_logger("engine")
 
@@ -52,7 +51,7 @@ class Publisher:
         self.acquired = asyncio.Event()
         """Set once every topic was acquired."""
         self._bus = bus
-        self._instruments = instruments
+        self._acquisition = Acquisition(bus, instruments, monotonic_s, metrics)
         self._monotonic_s = monotonic_s
         self._metrics = metrics
         self._buffer_bytes = buffer_bytes
@@ -65,7 +64,6 @@ class Publisher:
         """The order in which they are asked: the next call begins with the first that had no room in the last."""
         self._chance = secrets.SystemRandom()
         self._wake = asyncio.Event()
-        self._announced = False
         self._flushed_s = float("-inf")
         self._trouble: str | None = None
         self._stopping = False
@@ -134,7 +132,7 @@ class Publisher:
             self._wake.set()
 
     def offer(self, topic: int, publication: Publication, boundary: str, open_ms: int) -> None:
-        """A live value of the bar that begins at `open_ms`: the newest of its channel is sent."""
+        """A live value: the newest of its channel is sent. `open_ms`: the bar with which this engine began."""
         self._writers[topic].offer(publication, boundary, open_ms)
         self._wake.set()
 
@@ -184,48 +182,15 @@ class Publisher:
                 await self._wake.wait()
 
     async def _acquire(self) -> None:
-        """Ask for the topics that are not ours, as long as the others can do without a heartbeat."""
-        now_s = began_s = self._monotonic_s()
+        """Ask for the topics that are not ours."""
+        now_s = self._monotonic_s()
         missing = [writer for writer in self._order if not writer.owned and now_s >= writer.retry_s]
         if not missing:
             return
-        why, chance = None, self._chance.random()
-        changed: Counter[str] = Counter()
-        for writer in sorted(missing, key=lambda writer: writer.failures):
-            try:
-                changed.update(await self._claim(writer))
-            except BusUnavailableError as error:
-                why = str(error)
-                writer.unanswered(self._monotonic_s(), chance)
-            if self._monotonic_s() - began_s >= HEARTBEAT_S / 2:
-                break
-        self._judge_bus(why)
-        for reason, topics in changed.items():
-            log.warning("epoch.changed", topics=topics, reason=reason)
+        self._judge_bus(await self._acquisition.ask(missing))
         if self.owns_all and not self.acquired.is_set():
             self.acquired.set()
             log.info("topics.acquired", topics=len(self._order))
-
-    async def _claim(self, writer: Writer) -> Sequence[str]:
-        """Ask for one topic; why its epoch is another one, if it is."""
-        if not self._announced:
-            await self._bus.announce(self._instruments)
-            self._announced = True
-        claim = writer.claim()
-        if claim.release is not None:
-            await self._bus.release([writer.topic], claim.release)
-        acquired = await self._bus.acquire(writer.topic, claim.identity, known=claim.known, fresh=claim.fresh)
-        now_s = self._monotonic_s()
-        if acquired is not None:
-            reason = writer.found(acquired, now_s)
-            if reason is not None:
-                self._metrics.epochs.inc()
-                return [reason]
-        elif writer.tenure.stands is not None:
-            raise OwnershipLostError(f"another engine owns topic {writer.topic}, which was ours")
-        else:
-            writer.retry_s = now_s + ACQUIRE_RETRY_S
-        return []
 
     async def _publish(self) -> bool:
         """Send what is due; False when nothing is."""
@@ -247,7 +212,7 @@ class Publisher:
             elif stands is None or writer.owned:
                 writer.unanswered(now_s, chance)
             else:
-                self._announced = False
+                self._acquisition.lost()
         self._metrics.envelopes.inc(len(taken))
         self._metrics.published.inc(sum(len(envelope.finals) + len(envelope.live) for envelope in taken))
         self._judge_bus(why)

@@ -135,7 +135,10 @@ class Writer:
         return self._resumption.resumes(boundary)
 
     def offer(self, publication: Publication, boundary: str, open_ms: int) -> None:
-        """A live value of the bar that begins at `open_ms`; clients that had that bar's final do not go back to it."""
+        """A live value. `open_ms`: the bar of its timeframe with which this engine began.
+
+        Until the bars that the owner before has published are passed there are none: clients do not go back.
+        """
         if not self._resumption.is_past(boundary, open_ms):
             self._outgoing.offer(publication)
 

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
 import structlog
@@ -18,6 +18,7 @@ from standins.clock import ManualClock
 from tests.engine.faulty_bus import FaultyBus
 from tests.engine.hand_feed import START_NS, HandFeed
 from wire.envelope import Description, Envelope, NewestFinal, Publication
+from wire.market import NS_PER_S
 from wire.position import Offset
 
 BARS = "bars:DEMO:S01@1s"
@@ -51,12 +52,15 @@ class Bench:
     def attached(self, topic: int) -> None:
         """Nothing is missed here."""
 
+    def engine(self, stop_s: float = 10.0) -> AbstractAsyncContextManager[RunningEngine]:
+        return engine([self.feed], self.bus, topics=1, clock=self.clock, registry=self.registry, stop_s=stop_s)
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator[RunningEngine]:
         """From when all is acquired and resumed."""
         async with (
             self.broker.listen(self),
-            engine([self.feed], self.bus, topics=1, clock=self.clock, registry=self.registry) as running,
+            self.engine() as running,
         ):
             async with asyncio.timeout(10):
                 await running.caught_up.wait()
@@ -226,6 +230,67 @@ async def test_demand_that_cannot_be_read_changes_nothing_and_holds_up_no_cycle(
         bench.bus.away = None
 
 
+async def test_demand_is_read_every_five_seconds(bench: Bench) -> None:
+    async with bench.running():
+        await bench.cycles(3)
+        assert bench.bus.asked("demand") == 1
+        bench.clock.advance(DEMAND_PERIOD_S + 0.1)
+        await bench.bus.until_asked("demand", 2)
+        await bench.cycles(3)
+        assert bench.bus.asked("demand") == 2
+
+
+async def test_a_channel_that_was_only_described_is_dropped_after_a_while(bench: Bench) -> None:
+    async with bench.running():
+        assert bench.bus.owner is not None
+        bench.bus.owner.describe(0, RSI)
+        assert bench.computed() == 1
+        for reading in range(2, round(GRACE_S / DEMAND_PERIOD_S) + 4):
+            await bench.cycles(1)
+            bench.clock.advance(DEMAND_PERIOD_S + 0.1)
+            await bench.bus.until_asked("demand", reading)
+        await bench.cycles(1)
+        assert bench.computed() == 0
+
+
+async def test_what_another_engine_computed_and_nobody_wants_is_dropped(bench: Bench) -> None:
+    async with bench.running():
+        await bench.newest(BARS)
+        bench.feed.trade(0.5, 10.0)
+        bench.feed.trade(1.5, 10.0)
+        await bench.until_heard(BARS, 0)
+    bench.clock.advance(DEMAND_S + 1)
+    bench.restart()
+    async with bench.running():
+        bench.feed.trade(5.5, 10.0)
+    assert await bench.newest(BARS) is None
+
+
+async def test_nothing_is_computed_before_all_topics_are_owned(bench: Bench) -> None:
+    async with bench.running():
+        await bench.newest(BARS)
+        bench.feed.trade(0.5, 10.0)
+        bench.feed.trade(1.5, 10.0)
+        await bench.until_heard(BARS, 0)
+    row = await bench.newest(BARS)
+    bench.restart()
+    bench.bus.barred = {0}
+    bench.feed.trade(0.5, 10.0)
+    async with bench.broker.listen(bench), bench.engine() as running:
+        await bench.bus.until_asked("acquire", 2)
+        assert bench.bus.asked("demand") == 1, "by the engine before"
+        bench.bus.barred = set()
+        bench.clock.advance(1)
+        await running.caught_up.wait()
+        bench.feed.trade(1.5, 10.0)
+        bench.feed.trade(2.5, 10.0)
+        await bench.until_heard(BARS, 1)
+        again = await bench.newest(BARS)
+    assert row is not None
+    assert again is not None
+    assert (again.since, again.offset) == (row.since, row.offset + 1)
+
+
 async def test_another_engine_goes_on_where_one_has_ended(bench: Bench) -> None:
     async with bench.running():
         await bench.newest(BARS)
@@ -317,7 +382,7 @@ async def test_an_engine_whose_bus_is_away_says_so_and_begins_when_it_is_back(be
     bench.bus.away = "connection refused"
     async with (
         bench.broker.listen(bench),
-        engine([bench.feed], bench.bus, topics=1, clock=bench.clock, registry=bench.registry) as running,
+        bench.engine() as running,
     ):
         await bench.bus.until_asked("announce", 1)
         assert running.checks["bus"]() == "connection refused"
@@ -338,7 +403,7 @@ async def test_demand_is_read_before_the_first_tick(bench: Bench) -> None:
     bench.feed.trade(0.5, 10.0)
     async with (
         bench.broker.listen(bench),
-        engine([bench.feed], bench.bus, topics=1, clock=bench.clock, registry=bench.registry) as running,
+        bench.engine() as running,
     ):
         await bench.bus.until_asked("demand", 3)
         assert not bench.registry.get_sample_value("engine_ticks_total")
@@ -350,9 +415,7 @@ async def test_demand_is_read_before_the_first_tick(bench: Bench) -> None:
 
 async def test_an_engine_stops_in_time_though_the_bus_is_away(bench: Bench) -> None:
     with structlog.testing.capture_logs() as logs:
-        async with engine(
-            [bench.feed], bench.bus, topics=1, clock=bench.clock, registry=bench.registry, stop_s=0.01
-        ) as running:
+        async with bench.engine(stop_s=0.01) as running:
             await running.caught_up.wait()
             await bench.newest(BARS)
             bench.feed.trade(0.5, 10.0)
@@ -393,12 +456,25 @@ async def test_an_engine_that_leaves_has_published_everything(bench: Bench) -> N
 # arrears
 
 
+async def test_an_engine_that_leaves_has_told_how_far_it_came(bench: Bench) -> None:
+    async with bench.running():
+        bench.feed.trade(0.5, 10.0)
+        bench.feed.trade(5.5, 11.0)
+        await bench.cycles(2)
+    acquired = await bench.broker.acquire(0, "the next")
+    assert acquired is not None
+    seconds = {name: (open_ms * 1_000_000 - START_NS) // NS_PER_S for name, open_ms in acquired.closed.items()}
+    assert seconds["DEMO@1s"] == 4
+    assert seconds["DEMO@5s"] == 0
+    assert seconds["DEMO@1m"] == -60
+
+
 async def test_what_is_newly_wanted_begins_when_the_feeds_have_caught_up(bench: Bench) -> None:
     bench.feed.behind = True
     await bench.broker.read(0, None, [BARS])
     async with (
         bench.broker.listen(bench),
-        engine([bench.feed], bench.bus, topics=1, clock=bench.clock, registry=bench.registry) as running,
+        bench.engine() as running,
     ):
         for second in range(5):
             bench.feed.trade(second + 0.5, 10.0)
@@ -425,7 +501,7 @@ async def test_what_the_engine_before_computed_goes_on_through_the_arrears(bench
     bench.feed.behind = True
     async with (
         bench.broker.listen(bench),
-        engine([bench.feed], bench.bus, topics=1, clock=bench.clock, registry=bench.registry) as running,
+        bench.engine() as running,
     ):
         for second in range(5):
             bench.feed.trade(second + 0.5, 10.0)

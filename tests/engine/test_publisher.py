@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+import structlog
 
 from engine.errors import OwnershipLostError
 from engine.publisher import CALL_BYTES, FLUSH_S
@@ -293,6 +294,15 @@ async def test_a_topic_whose_data_is_lost_goes_on_in_another_epoch_with_what_wai
     assert all(row.since > before.top for row in held.newest.values())
     assert await broker.instruments("DEMO") == frozenset({"S01"})
     assert bench.count("new_epochs_total") == 2
+
+
+async def test_a_new_epoch_is_one_line_whatever_the_number_of_topics(bench: Bench) -> None:
+    with structlog.testing.capture_logs() as logs:
+        async with bench.running():
+            bench.bus.broker = MemoryBroker(topics=2, monotonic_s=bench.now_s)
+            bench.close(1, "a", "c")
+    lines = [line for line in logs if line["event"] == "epoch.changed"]
+    assert [(line["reason"], line["topics"]) for line in lines] == [("bus", 2)]
 
 
 async def test_the_next_owner_is_told_the_boundaries_of_before_the_data_was_lost(bench: Bench) -> None:
