@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.frames import Frame, Opcode
 
@@ -21,6 +22,7 @@ QUEUE_BYTES = 64 * 1024
 LIMITS = f"[outbox]\nqueue_bytes = {QUEUE_BYTES}\noldest_s = 1.0\nstalled_s = 1.0\n"
 FLOW_BYTES_PER_S = 50_000
 WAIT_S = 40.0
+pytestmark = pytest.mark.timeout(150)  # three processes start
 
 
 def requests(channels: Sequence[str]) -> list[dict[str, Any]]:

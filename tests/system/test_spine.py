@@ -24,6 +24,7 @@ SPEED = 20
 WAIT_S = 40.0
 SDKS = pytest.mark.parametrize("sdk", [PythonClient, JavaScriptClient], ids=["python", "javascript"])
 Sdk = type[PythonClient] | type[JavaScriptClient]
+pytestmark = pytest.mark.timeout(150)  # four processes start, and a lease may have to run out
 
 
 @dataclass
