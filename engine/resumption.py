@@ -1,14 +1,21 @@
 """What a new owner of a topic goes on from: boundaries to pass over, and those that nobody published. Pure; no I/O."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from msgspec import Struct
+
+from engine.packing import Finals
+from engine.payloads import gap_payload
+from wire.channel import ChannelKind
+from wire.envelope import Publication
 
 MAX_MISSED: Final = 1_000
 """Boundaries of a timeframe that are told one by one; more than that are told by a new epoch."""
 MAX_MISSED_FINALS: Final = 10_000
 """Finals that tell of them, of one timeframe in one topic."""
+
+_BARS: Final = f"{ChannelKind.BARS.value}:"
 
 
 class Closing(Struct, frozen=True):
@@ -77,3 +84,14 @@ class Resumption:
             return None
         opens_ms = range(closed + closing.duration_ms, closing.open_ms, closing.duration_ms)
         return Missed(opens_ms, tuple(channels))
+
+
+def tell(missed: Missed, closing: Closing) -> Iterator[Finals]:
+    """Finals without a value, boundary by boundary, of what is missing right before `closing`."""
+    if not missed.channels:
+        return
+    for open_ms in missed.opens_ms:
+        end_ms = open_ms + closing.duration_ms
+        told = {bar: gap_payload(open_ms, end_ms, closing.sent_us, bar=bar) for bar in (True, False)}
+        gaps = tuple(Publication(channel, told[channel.startswith(_BARS)]) for channel in missed.channels)
+        yield Finals.of(closing.boundary, open_ms, gaps)

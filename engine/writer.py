@@ -14,17 +14,13 @@ from msgspec import Struct
 from engine.backoff import delay_s
 from engine.outgoing import Outgoing, Taken
 from engine.packing import Drop, Finals, Start, pack
-from engine.payloads import gap_payload
-from engine.resumption import Closing, Missed, Resumption
+from engine.resumption import Closing, Resumption, tell
 from engine.retention import Retention
 from engine.tenure import Claim, Claimed, Tenure
-from wire.channel import ChannelKind
 from wire.envelope import Acquired, Batch, Ownership, Publication
 from wire.position import Offset
 
 HEARTBEAT_S: Final = 1.0
-
-_BARS: Final = f"{ChannelKind.BARS.value}:"
 
 
 class _Parcel(Struct, frozen=True):
@@ -125,8 +121,9 @@ class Writer:
             return
         if missed.too_many:
             self.tenure.renew("missed")
-        elif missed.channels:
-            self._tell(missed, closing)
+        else:
+            for gaps in tell(missed, closing):
+                self._outgoing.close(gaps)
         if finals:
             self._outgoing.close(Finals.of(closing.boundary, closing.open_ms, finals))
 
@@ -249,11 +246,3 @@ class Writer:
         self._retell = False
         if parcel.taken.size_bytes:
             self._retention.note(now_s, Offset(batch.after.next_offset - 1), parcel.taken.size_bytes)
-
-    def _tell(self, missed: Missed, closing: Closing) -> None:
-        """Finals without a value for what nobody computed."""
-        for open_ms in missed.opens_ms:
-            end_ms = open_ms + closing.duration_ms
-            told = {bar: gap_payload(open_ms, end_ms, closing.sent_us, bar=bar) for bar in (True, False)}
-            gaps = tuple(Publication(channel, told[channel.startswith(_BARS)]) for channel in missed.channels)
-            self._outgoing.close(Finals.of(closing.boundary, open_ms, gaps))

@@ -62,6 +62,7 @@ class FaultyBus:
     ) -> Acquired | None:
         self.acquiring()
         self._ask("acquire")
+        await asyncio.sleep(0)
         if topic in self.barred:
             raise BusUnavailableError(f"topic {topic} cannot be acquired")
         return await self.broker.acquire(topic, identity, known=known, fresh=fresh)

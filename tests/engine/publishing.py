@@ -55,13 +55,14 @@ class Ear:
 
 
 class Bench:
-    """A publisher of two topics. On topic 0 the channels a and b are computed, on topic 1 the channel c."""
+    """A publisher of a few topics. On topic 0 the channels a and b are computed, on topic 1 the channel c."""
 
-    def __init__(self, clock: ManualClock, *, buffer_bytes: int = BUFFER_BYTES) -> None:
+    def __init__(self, clock: ManualClock, *, topics: int = 2, buffer_bytes: int = BUFFER_BYTES) -> None:
         self.clock = clock
-        self.broker = MemoryBroker(topics=2, monotonic_s=self.now_s)
+        self.broker = MemoryBroker(topics=topics, monotonic_s=self.now_s)
         self.bus = FaultyBus(self.broker)
         self.ear = Ear()
+        self._topics = range(topics)
         self._buffer_bytes = buffer_bytes
         self.another()
 
@@ -70,7 +71,7 @@ class Bench:
         self.registry = CollectorRegistry()
         self.publisher = Publisher(
             self.bus,
-            range(2),
+            self._topics,
             INSTRUMENTS,
             self.now_s,
             EngineMetrics(self.registry),

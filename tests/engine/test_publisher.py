@@ -97,6 +97,19 @@ async def test_finals_do_not_wait_for_the_live_values_before_them(bench: Bench) 
     assert envelopes[1].finals == (Publication("a", b"1"),)
 
 
+@pytest.mark.parametrize("what", ["final", "live value"])
+async def test_what_is_due_is_sent_in_the_next_turns_of_the_loop(bench: Bench, what: str) -> None:
+    async with bench.running():
+        await asyncio.sleep(0)
+        if what == "final":
+            bench.close(1, "a")
+        else:
+            bench.offer("a", b"live")
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert [e for e in bench.ear.envelopes if e.finals or e.live]
+
+
 async def test_a_silent_topic_is_given_a_heartbeat_and_keeps_its_lease(bench: Bench) -> None:
     async with bench.running():
         heard = len(bench.ear.envelopes)
@@ -173,13 +186,14 @@ async def test_topics_that_are_owned_are_not_left_alone_while_others_are_asked_f
         assert bench.bus.calls[:4] == ["announce", "acquire", "publish", "acquire"]
 
 
-async def test_a_topic_that_cannot_be_had_keeps_no_other_from_being_acquired(bench: Bench) -> None:
-    bench.bus.barred = {0}
+async def test_topics_that_cannot_be_had_keep_no_other_from_being_acquired(clock: ManualClock) -> None:
+    bench = Bench(clock, topics=3)
+    bench.bus.barred = {0, 1}
     bench.bus.acquiring = lambda: bench.clock.advance(HEARTBEAT_S)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(bench.publisher.run())
         await bench.bus.until_asked("publish", 1)
-        assert not await bench.broker.acquire(1, "another")
+        assert not await bench.broker.acquire(2, "another")
         running.cancel()
 
 
