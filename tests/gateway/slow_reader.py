@@ -82,11 +82,6 @@ class SlowReader:
         self._protocol.send_ping(payload)
         await self._write()
 
-    async def say_goodbye(self) -> None:
-        """Send a close frame."""
-        self._protocol.send_close(1000)
-        await self._write()
-
     async def send_raw(self, data: bytes) -> None:
         """Send bytes as they are."""
         await asyncio.get_running_loop().sock_sendall(self._socket, data)
