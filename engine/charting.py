@@ -4,6 +4,8 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from math import isnan
 
+import numpy as np
+
 from engine.columns import Columns
 from engine.graph import Graph, Signal
 from engine.payloads import Moment, bar_payload, signal_payload
@@ -41,7 +43,7 @@ class Charting:
     ) -> None:
         born = bisect_left(held, True, key=lambda bar: not isnan(bar.close.item(slot)))
         self._held = held
-        self._slot = slot
+        self._alone = np.array([slot], np.intp)
         self._sent_us = sent_us
         self._graph = Graph(1, number - len(held) + born)
         self._signal = None if expression is None else self._graph.watch(expression)
@@ -58,7 +60,7 @@ class Charting:
         """Go on by at most so many bars; True when it is complete."""
         stop = min(self._next + bars, len(self._held))
         for place in range(self._next, stop):
-            bar = _alone(self._held[place], self._slot)
+            bar = self._held[place].take(self._alone)
             if self._signal is not None:
                 self._graph.commit(bar)
             if place >= self._told:
@@ -67,19 +69,3 @@ class Charting:
                 self._values.append(ClosedValue(bar.open_ns // NS_PER_MS, payload))
         self._next = stop
         return stop == len(self._held)
-
-
-def _alone(bar: Columns, slot: int) -> Columns:
-    """The bar of one slot, as a venue of one."""
-    only = slice(slot, slot + 1)
-    return Columns(
-        bar.open_ns,
-        bar.open[only],
-        bar.high[only],
-        bar.low[only],
-        bar.close[only],
-        bar.volume[only],
-        bar.turnover[only],
-        bar.count[only],
-        bar.event_ns[only],
-    )

@@ -1,9 +1,9 @@
-"""TickBatch: columns of ticks of one venue, in order of receipt. Pure; no I/O."""
+"""TickBatch and QuoteBatch: columns of ticks and of quotes of one venue, in order of receipt. Pure; no I/O."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import IntFlag
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,16 +19,21 @@ class TickFlag(IntFlag):
     SETS_RANGE = 4
     SETS_OPEN_CLOSE = 8
     SETS_VOLUME = 16
+    AFTER_GAP = 32
+    """Trades of the instrument before this one are known to be missing: the venue's ids have a hole here."""
+    CLOSING = 64
+    """A closing auction's: it belongs to the last bar of its session, whenever it is reported."""
     ORDINARY = SETS_RANGE | SETS_OPEN_CLOSE | SETS_VOLUME
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TickBatch:
-    """Parallel columns, all of one length, in order of receipt on one connection.
+    """Parallel columns, all of one length, in order of receipt over all connections.
 
     ``instrument`` int32 slot in the venue's list; ``price`` and ``size`` float64;
     ``event_ns`` exchange time and ``received_ns`` ours, int64 ns since the epoch, UTC;
-    ``flags`` uint8 of TickFlag.
+    ``flags`` uint8 of TickFlag; ``trade_id`` the venue's, int64, -1 for none (None: there are none at all);
+    ``connection`` uint8, the one that it came on (None: all came on connection 0).
     """
 
     instrument: NDArray[np.int32]
@@ -37,30 +42,22 @@ class TickBatch:
     event_ns: NDArray[np.int64]
     received_ns: NDArray[np.int64]
     flags: NDArray[np.uint8]
+    trade_id: NDArray[np.int64] | None = None
+    connection: NDArray[np.uint8] | None = None
 
     def __len__(self) -> int:
         return len(self.instrument)
 
     def __getitem__(self, part: slice) -> Self:
-        return type(self)(
-            self.instrument[part],
-            self.price[part],
-            self.size[part],
-            self.event_ns[part],
-            self.received_ns[part],
-            self.flags[part],
-        )
+        return self._each(lambda column: column[part])
 
     def pick(self, which: NDArray[np.bool_] | NDArray[np.intp]) -> Self:
         """The ticks that a mask or an array of indices names, copied."""
-        return type(self)(
-            self.instrument[which],
-            self.price[which],
-            self.size[which],
-            self.event_ns[which],
-            self.received_ns[which],
-            self.flags[which],
-        )
+        return self._each(lambda column: column[which])
+
+    def later(self, shift_ns: int) -> Self:
+        """The same ticks with all times later by `shift_ns`."""
+        return replace(self, event_ns=self.event_ns + shift_ns, received_ns=self.received_ns + shift_ns)
 
     @classmethod
     def join(cls, batches: Sequence[Self]) -> Self:
@@ -74,6 +71,20 @@ class TickBatch:
             np.concatenate([batch.event_ns for batch in batches]),
             np.concatenate([batch.received_ns for batch in batches]),
             np.concatenate([batch.flags for batch in batches]),
+            _joined([(len(batch), batch.trade_id) for batch in batches], -1, np.int64),
+            _joined([(len(batch), batch.connection) for batch in batches], 0, np.uint8),
+        )
+
+    def _each(self, part: Callable[[NDArray[Any]], NDArray[Any]]) -> Self:
+        return type(self)(
+            part(self.instrument),
+            part(self.price),
+            part(self.size),
+            part(self.event_ns),
+            part(self.received_ns),
+            part(self.flags),
+            None if self.trade_id is None else part(self.trade_id),
+            None if self.connection is None else part(self.connection),
         )
 
     @classmethod
@@ -92,4 +103,33 @@ class TickBatch:
             np.array([t.event_ns for t in ticks], np.int64),
             np.array([t.received_ns for t in ticks], np.int64),
             np.array([side[t.side] | TickFlag.ORDINARY for t in ticks], np.uint8),
+            np.array([t.trade_id for t in ticks], np.int64),
         )
+
+
+def _joined(
+    parts: Sequence[tuple[int, NDArray[Any] | None]], absent: int, kind: type[np.generic]
+) -> NDArray[Any] | None:
+    """Columns that some batches lack, one behind the other; None when all lack it."""
+    if all(column is None for _, column in parts):
+        return None
+    return np.concatenate([np.full(count, absent, kind) if column is None else column for count, column in parts])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class QuoteBatch:
+    """Best bids and asks of one venue, parallel columns in order of receipt.
+
+    ``instrument`` int32 slot; prices and sizes float64; ``event_ns`` exchange time and ``received_ns`` ours, ns, UTC.
+    """
+
+    instrument: NDArray[np.int32]
+    bid: NDArray[np.float64]
+    ask: NDArray[np.float64]
+    bid_size: NDArray[np.float64]
+    ask_size: NDArray[np.float64]
+    event_ns: NDArray[np.int64]
+    received_ns: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.instrument)

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from engine.ticks import TickBatch
+from engine.ticks import QuoteBatch, TickBatch
 
 
 class FeedState(Enum):
@@ -71,6 +71,9 @@ class Feed(Protocol):
 
         Raises FeedError when a recording turns out to be unreadable.
         """
+
+    def take_quotes(self) -> QuoteBatch | None:
+        """The best bids and asks received up to the last drain, those that were not given yet; None without any."""
 
     def status(self) -> FeedStatus:
         """How the feed is; ``closed`` once the last tick was given."""

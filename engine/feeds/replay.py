@@ -13,7 +13,7 @@ from engine.feeds import recording
 from engine.feeds.binance import BinanceParser
 from engine.feeds.errors import FeedError
 from engine.feeds.feed import FeedState, FeedStatus
-from engine.ticks import TickBatch
+from engine.ticks import QuoteBatch, TickBatch
 from wire.market import NS_PER_MS, NS_PER_S
 
 VENUE: Final = "BINANCE"
@@ -108,6 +108,10 @@ class Replay:
             self._now_ns = max(self._now_ns, batch.received_ns.item(-1))
         return batch
 
+    def take_quotes(self) -> QuoteBatch | None:
+        """None: there are no quotes yet."""
+        return None
+
     def status(self) -> FeedStatus:
         """Up while there is anything to give, then closed."""
         up = self._load()
@@ -132,7 +136,7 @@ class Replay:
             for received_ns, frame in islice(self._frames, _MOST_FRAMES if self._clock_ns is None else _PACED_FRAMES):
                 self._parser.read(frame, received_ns)
                 count += 1
-            self._pending = _later(self._parser.take(), self._shift_ns)
+            self._pending = self._parser.take().later(self._shift_ns)
             if count == 0:
                 self._end()
         return len(self._pending) > 0
@@ -150,10 +154,3 @@ class Replay:
         """The frames of all files by time of receipt; of those at one time the first file's come first."""
         sources: list[Iterable[tuple[int, bytes]]] = [recording.frames(file) for file in self._files]
         return iter(sources[0]) if len(sources) == 1 else heapq.merge(*sources, key=itemgetter(0))
-
-
-def _later(batch: TickBatch, shift_ns: int) -> TickBatch:
-    if shift_ns == 0 or len(batch) == 0:
-        return batch
-    times = (batch.event_ns + shift_ns, batch.received_ns + shift_ns)
-    return TickBatch(batch.instrument, batch.price, batch.size, *times, batch.flags)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.feeds.feed import FeedState, FeedStatus
-from engine.ticks import TickBatch, TickFlag
+from engine.ticks import QuoteBatch, TickBatch, TickFlag
 from wire.market import NS_PER_MS, NS_PER_S
 
 VENUE: Final = "DEMO"
@@ -145,6 +145,10 @@ class Synthetic:
             self._ticks += len(batch)
             self._lag_ns = batch.received_ns.item(-1) - batch.event_ns.item(-1)
         return batch
+
+    def take_quotes(self) -> QuoteBatch | None:
+        """None: there are no quotes yet."""
+        return None
 
     def status(self) -> FeedStatus:
         """Up from the start to the end, then closed."""

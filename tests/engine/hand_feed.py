@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from engine.feeds.feed import FeedState, FeedStatus
-from engine.ticks import TickBatch
+from engine.ticks import QuoteBatch, TickBatch
 from wire.market import NS_PER_S, Instrument, Tick
 
 START_NS = 1_704_067_200 * NS_PER_S
@@ -46,6 +46,10 @@ class HandFeed:
         taken = [tick for tick in self._ticks if tick.received_ns <= now_ns]
         self._ticks = [tick for tick in self._ticks if tick.received_ns > now_ns]
         return TickBatch.of(taken, self._slots)
+
+    def take_quotes(self) -> QuoteBatch | None:
+        """None: there are no quotes yet."""
+        return None
 
     def status(self) -> FeedStatus:
         state = FeedState.CLOSED if self.closed and not self._ticks else FeedState.UP
