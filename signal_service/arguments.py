@@ -5,7 +5,7 @@ from typing import Final
 
 FEED_HELP: Final = (
     "where ticks come from: synthetic[:instruments=20,rate=200,seed=1,duration=1h] or "
-    "replay:FILE[+FILE][,speed=N|max][,loop][,venue=V]; may be repeated"
+    "replay:FILE[+FILE][,speed=N|max][,loop][,venue=V][,instrument=V:S]; may be repeated"
 )
 
 

@@ -18,14 +18,17 @@ HISTORY_NS: Final = 2 * 3600 * NS_PER_S
 """How much of the past a synthetic market plays first when it is live."""
 
 
-def compute_feeds(texts: Sequence[str]) -> list[Feed]:
-    """Feeds that go as fast as they are drained, and end. Raises UsageError."""
+def compute_feeds(texts: Sequence[str], clock_ns: Callable[[], int] | None = None) -> list[Feed]:
+    """Feeds that end, and go with `clock_ns`, or else as fast as they are drained. Raises UsageError."""
     specs = [_parse(text) for text in texts]
     for text, spec in zip(texts, specs, strict=True):
         if spec.endless:
             raise UsageError(f"feed {text}: compute needs an end; give synthetic a duration, replay no loop")
-    specs = [msgspec.structs.replace(s, speed=None) if isinstance(s, ReplaySpec) else s for s in specs]
-    return _open(specs, COMPUTE_START_NS, None)
+    specs = [
+        msgspec.structs.replace(s, speed=None if clock_ns is None else 1.0) if isinstance(s, ReplaySpec) else s
+        for s in specs
+    ]
+    return _open(specs, COMPUTE_START_NS, clock_ns)
 
 
 def live_feeds(texts: Sequence[str]) -> list[Feed]:

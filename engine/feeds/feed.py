@@ -6,6 +6,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from engine.sessions import Sessions
 from engine.ticks import QuoteBatch, TickBatch
 
 
@@ -53,6 +54,10 @@ class Feed(Protocol):
         """How long a bar of this venue waits for trades behind the newest."""
 
     @property
+    def sessions(self) -> Sessions:
+        """When the venue trades."""
+
+    @property
     def recorded(self) -> bool:
         """True when the ticks come from the past: what is published then was sent when it happened."""
 
@@ -74,6 +79,9 @@ class Feed(Protocol):
 
     def take_quotes(self) -> QuoteBatch | None:
         """The best bids and asks received up to the last drain, those that were not given yet; None without any."""
+
+    def take_new_kinds(self) -> Sequence[str]:
+        """The kinds of unknown messages met for the first time since this was asked last."""
 
     def status(self) -> FeedStatus:
         """How the feed is; ``closed`` once the last tick was given."""

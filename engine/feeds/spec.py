@@ -9,9 +9,11 @@ from msgspec import Struct
 
 from engine.feeds.errors import FeedError
 from engine.feeds.feed import Feed
-from engine.feeds.replay import VENUE, Replay
+from engine.feeds.replay import Replay
 from engine.feeds.synthetic import Synthetic
+from wire.channel import SYMBOL as SYMBOL_NAME
 from wire.channel import VENUE as VENUE_NAME
+from wire.market import Instrument
 
 _NOT_YET: Final = ("binance", "binance-usdm", "coinbase", "kraken", "bybit", "ticker")
 _DURATION: Final = re.compile(r"([0-9]{1,9})([smh]?)")
@@ -36,12 +38,16 @@ class SyntheticSpec(Struct, frozen=True):
 
 
 class ReplaySpec(Struct, frozen=True):
-    """``replay:FILE[+FILE…][,speed=number or max][,loop][,venue=BINANCE]``: `speed` None is max."""
+    """``replay:FILE[+FILE…][,speed=number or max][,loop][,venue=NYSE][,instrument=NYSE:AIG]``: `speed` None is max.
+
+    What `venue` and `instrument` leave out the recordings say themselves.
+    """
 
     files: tuple[str, ...]
     speed: float | None = 1.0
     loop: bool = False
-    venue: str = VENUE
+    venue: str | None = None
+    instrument: Instrument | None = None
 
     @property
     def endless(self) -> bool:
@@ -74,9 +80,10 @@ def open_feed(spec: FeedSpec, *, start_ns: int, clock_ns: Callable[[], int] | No
     if isinstance(spec, SyntheticSpec):
         settings = (spec.instruments, spec.rate, spec.seed, spec.duration_s)
         return Synthetic(*settings, start_ns=start_ns, clock_ns=clock_ns)
-    if spec.speed is None:
-        return Replay(spec.files, venue=spec.venue, loop=spec.loop)
-    return Replay(spec.files, venue=spec.venue, speed=spec.speed, loop=spec.loop, clock_ns=clock_ns)
+    speed, clock_ns = (1.0, None) if spec.speed is None else (spec.speed, clock_ns)
+    return Replay(
+        spec.files, venue=spec.venue, instrument=spec.instrument, speed=speed, loop=spec.loop, clock_ns=clock_ns
+    )
 
 
 class _Options:
@@ -169,12 +176,29 @@ def _replay(files: str, options: _Options) -> ReplaySpec:
     if not all(files.split("+")):
         raise FeedError(f"feed {options.text}: expected replay:FILE, or several with + between, found {files!r}")
     expected = "a name of A-Z, 0-9, dash and underscore that begins with a letter"
-    venue = options.text_of("venue", expected) or VENUE
-    if VENUE_NAME.fullmatch(venue) is None:
+    venue = options.text_of("venue", expected)
+    if venue is not None and VENUE_NAME.fullmatch(venue) is None:
         raise options.fault("venue", expected, repr(venue))
-    spec = ReplaySpec(files=tuple(files.split("+")), speed=_speed(options), loop=options.flag("loop"), venue=venue)
-    options.nothing_else("speed, loop, venue")
+    spec = ReplaySpec(
+        files=tuple(files.split("+")),
+        speed=_speed(options),
+        loop=options.flag("loop"),
+        venue=venue,
+        instrument=_instrument(options),
+    )
+    options.nothing_else("speed, loop, venue, instrument")
     return spec
+
+
+def _instrument(options: _Options) -> Instrument | None:
+    expected = "VENUE:SYMBOL, as in NYSE:AIG"
+    value = options.text_of("instrument", expected)
+    if value is None:
+        return None
+    venue, _, symbol = value.partition(":")
+    if VENUE_NAME.fullmatch(venue) is None or SYMBOL_NAME.fullmatch(symbol) is None:
+        raise options.fault("instrument", expected, repr(value))
+    return Instrument(venue, symbol)
 
 
 def _speed(options: _Options) -> float | None:

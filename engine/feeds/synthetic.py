@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.feeds.feed import FeedState, FeedStatus
+from engine.sessions import ALWAYS
 from engine.ticks import QuoteBatch, TickBatch, TickFlag
 from wire.market import NS_PER_MS, NS_PER_S
 
@@ -44,6 +45,7 @@ class Market:
         self._ticks_per_unit = 10.0 ** np.clip(4 - magnitude, 0, 8)
         self._lots_per_unit = 10.0 ** np.clip(magnitude, 0, 8)
         self._log_agitation = 0.0
+        self._next_id = np.ones(instruments, np.int64)
         self._received_ns = 0
 
     def block(self, start_ns: int) -> TickBatch:
@@ -64,7 +66,33 @@ class Market:
         size = np.maximum(np.rint(worth / price * lots), 1) / lots
         event_ns = start_ns + at_ms * NS_PER_MS
         flags = np.where(buying, _BOUGHT, _SOLD)
-        return TickBatch(slot.astype(np.int32), price, size, event_ns, self._receive(event_ns), flags)
+        ids = self._numbered(slot)
+        return TickBatch(slot.astype(np.int32), price, size, event_ns, self._receive(event_ns), flags, ids)
+
+    def quotes(self, batch: TickBatch) -> QuoteBatch:
+        """The best bid and ask behind each trade: the last price is between them, or one of them.
+
+        They are one spread apart, at least one tick, and as large as the trade.
+        """
+        scale = self._ticks_per_unit[batch.instrument]
+        last = np.rint(batch.price * scale)
+        spread = np.maximum(np.rint(last * (2 * _SPREAD)), 1)
+        bought = (batch.flags & TickFlag.BUY) > 0
+        ask = np.where(bought, last, last + spread)
+        bid = np.maximum(ask - spread, 0.5)
+        return QuoteBatch(
+            batch.instrument, bid / scale, ask / scale, batch.size, batch.size, batch.event_ns, batch.received_ns
+        )
+
+    def _numbered(self, slot: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The ids of trades in order, which count from 1 for each instrument."""
+        order = np.argsort(slot, kind="stable")
+        counts = np.bincount(slot, minlength=len(self._next_id))
+        before = np.repeat(np.cumsum(counts) - counts, counts)
+        ids = np.empty(len(slot), np.int64)
+        ids[order] = np.repeat(self._next_id, counts) + np.arange(len(slot)) - before
+        self._next_id += counts
+        return ids
 
     def _walk(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Where the logarithms of the prices stand at the start of each second, and the way they go in it."""
@@ -108,6 +136,7 @@ class Synthetic:
         self.venue = VENUE
         self.instruments: Sequence[str] = tuple(f"S{number:02}" for number in range(1, instruments + 1))
         self.grace_ns = GRACE_NS
+        self.sessions = ALWAYS
         self.recorded = clock_ns is None
         self.behind = False
         self._market = Market(instruments, rate, seed)
@@ -118,6 +147,7 @@ class Synthetic:
         self._next_ns = self._start_ns
         self._drained_ns = self._start_ns
         self._pending = TickBatch.empty()
+        self._newest = TickBatch.empty()
         self._ticks = 0
         self._lag_ns = 0
 
@@ -144,11 +174,17 @@ class Synthetic:
         if len(batch):
             self._ticks += len(batch)
             self._lag_ns = batch.received_ns.item(-1) - batch.event_ns.item(-1)
+            self._newest = self._newest_of(batch)
         return batch
 
     def take_quotes(self) -> QuoteBatch | None:
-        """None: there are no quotes yet."""
-        return None
+        """The newest quote of each symbol up to the last drain, those not given yet; None without any."""
+        newest, self._newest = self._newest, TickBatch.empty()
+        return self._market.quotes(newest) if len(newest) else None
+
+    def take_new_kinds(self) -> Sequence[str]:
+        """None: all that comes is known."""
+        return ()
 
     def status(self) -> FeedStatus:
         """Up from the start to the end, then closed."""
@@ -162,3 +198,10 @@ class Synthetic:
 
     async def run(self) -> None:
         """Nothing: the market is made when it is asked for."""
+
+    def _newest_of(self, batch: TickBatch) -> TickBatch:
+        """The newest trade of each instrument that traded since quotes were taken last, in order."""
+        trades = TickBatch.join([self._newest, batch]) if len(self._newest) else batch
+        last = np.full(len(self.instruments), -1, np.intp)
+        last[trades.instrument] = np.arange(len(trades))  # Of several in one place numpy keeps the last.
+        return trades.pick(np.sort(last[last >= 0]))

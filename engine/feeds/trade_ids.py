@@ -1,6 +1,7 @@
 """TradeIds: which of a venue's gap-free trade ids have come, so that none counts twice. Pure; no I/O."""
 
 from collections import deque
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -9,6 +10,17 @@ from numpy.typing import NDArray
 # So many holes of one instrument are remembered; what comes late into an older one is taken for a duplicate.
 _HOLES: Final = 64
 _NONE: Final = -1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Screened:
+    """What ids in order of receipt turned out to be: ``fresh`` is a mask of those that had not come before.
+
+    ``behind_gap`` has the places, rising, of those with a hole right before them.
+    """
+
+    fresh: NDArray[np.bool_]
+    behind_gap: NDArray[np.intp]
 
 
 class TradeIds:
@@ -28,13 +40,14 @@ class TradeIds:
         self._next[:] = _NONE
         self._holes.clear()
 
-    def screen(self, slot: NDArray[np.int32], trade_id: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Take ids, not negative, in order of receipt: a mask of those that are fresh.
+    def screen(self, slot: NDArray[np.int32], trade_id: NDArray[np.int64]) -> Screened:
+        """Take ids, not negative, in order of receipt.
 
         One step for all slots when no id is out of line; else one by one.
         """
+        none = np.zeros(0, np.intp)
         if len(slot) == 0:
-            return np.ones(0, np.bool_)
+            return Screened(np.ones(0, np.bool_), none)
         order = np.argsort(slot, kind="stable")
         slots, ids = slot[order], trade_id[order]
         first = np.concatenate(([True], slots[1:] != slots[:-1]))
@@ -44,20 +57,21 @@ class TradeIds:
         if ((ids == expected) | (expected == _NONE)).all():
             last = np.concatenate((first[1:], [True]))
             self._next[slots[last]] = ids[last] + 1
-            return np.ones(len(slot), np.bool_)
-        fresh = np.fromiter(map(self._is_fresh, slot.tolist(), trade_id.tolist()), np.bool_, len(slot))
+            return Screened(np.ones(len(slot), np.bool_), none)
+        gaps: list[int] = []
+        fresh = np.ones(len(slot), np.bool_)
+        for place, (each, number) in enumerate(zip(slot.tolist(), trade_id.tolist(), strict=True)):
+            following = self._next.item(each)
+            if number < following:
+                fresh[place] = self._fills_hole(each, number)
+                continue
+            if number > following != _NONE:
+                gaps.append(place)
+                self._holes.setdefault(each, deque(maxlen=_HOLES)).append((following, number))
+            self._next[each] = number + 1
+        self.gaps += len(gaps)
         self.duplicates += len(fresh) - int(np.count_nonzero(fresh))
-        return fresh
-
-    def _is_fresh(self, slot: int, trade_id: int) -> bool:
-        expected = self._next.item(slot)
-        if trade_id < expected:
-            return self._fills_hole(slot, trade_id)
-        if trade_id > expected != _NONE:
-            self.gaps += 1
-            self._holes.setdefault(slot, deque(maxlen=_HOLES)).append((expected, trade_id))
-        self._next[slot] = trade_id + 1
-        return True
+        return Screened(fresh, np.array(gaps, np.intp))
 
     def _fills_hole(self, slot: int, trade_id: int) -> bool:
         holes = self._holes.get(slot, ())

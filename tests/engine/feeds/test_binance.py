@@ -5,7 +5,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from engine.feeds.binance import BinanceParser, symbol_of
+from engine.feeds.binance import BinanceParser
+from engine.feeds.binance_kinds import symbol_of
 from engine.ticks import TickBatch, TickFlag
 from tests.engine.feeds.frames import MS, T0, S, combined, raw, trade
 
@@ -48,6 +49,8 @@ def test_a_combined_usdm_trade_becomes_a_tick() -> None:
     assert (batch.instrument.tolist(), batch.price.tolist(), batch.size.tolist()) == ([0], [61800.3], [0.006])
     assert batch.event_ns.tolist() == [1_723_161_256_322_000_000]
     assert batch.flags.tolist() == [TickFlag.ORDINARY | TickFlag.BUY]
+    assert batch.trade_id is not None
+    assert batch.trade_id.tolist() == [5266583935]
 
 
 def test_raw_and_combined_frames_and_any_order_of_members_are_one() -> None:
@@ -75,6 +78,52 @@ def test_a_duplicate_is_dropped_and_a_hole_counted() -> None:
     batch = read(frames, *(raw(trade(number)) for number in (1, 2, 2, 5, 1)))
     assert len(batch) == 3
     assert (frames.duplicates, frames.gaps, frames.refused) == (2, 1, 0)
+
+
+def after_gap(batch: TickBatch) -> list[bool]:
+    return [bool(flags & TickFlag.AFTER_GAP) for flags in batch.flags.tolist()]
+
+
+def test_the_first_tick_behind_a_hole_says_so() -> None:
+    frames = parser()
+    numbers = (1, 2, 5, 6)
+    batch = read(frames, *(raw(trade(number)) for number in numbers), raw(trade(7, symbol="ETHUSDT")), raw(trade(4)))
+    assert after_gap(batch) == [False, False, True, False, False, False]
+    assert after_gap(read(frames, raw(trade(7)), raw(trade(9)))) == [False, True]
+
+
+def test_behind_a_hole_and_a_trade_that_makes_no_sense_the_next_of_the_instrument_says_so() -> None:
+    frames = parser()
+    batch = read(
+        frames,
+        *(raw(trade(1)), raw(trade(1, symbol="ETHUSDT")), raw(trade(5, q="0")), raw(trade(2, symbol="ETHUSDT"))),
+        raw(trade(6)),
+    )
+    assert after_gap(batch) == [False, False, False, True]
+    assert after_gap(read(frames, raw(trade(9, q="0")), raw(trade(3, symbol="ETHUSDT")))) == [False]
+    assert after_gap(read(frames, raw(trade(4, symbol="ETHUSDT")), raw(trade(10)), raw(trade(11)))) == [
+        False,
+        True,
+        False,
+    ]
+
+
+def test_ids_that_begin_anew_leave_no_hole_behind() -> None:
+    frames = parser()
+    read(frames, raw(trade(1)), raw(trade(5, q="0")))
+    frames.forget_ids()
+    assert after_gap(read(frames, raw(trade(900)), raw(trade(901)))) == [False, False]
+
+
+@given(st.lists(st.tuples(st.integers(0, 12), st.sampled_from(["1", "0"])), max_size=40), st.integers(1, 40))
+def test_where_frames_are_cut_does_not_matter(trades: list[tuple[int, str]], size: int) -> None:
+    messages = [raw(trade(number, p=number + 1, q=q)) for number, q in trades]
+    whole, cut = parser(), parser()
+    once = read(whole, *messages)
+    pieces = TickBatch.join([read(cut, *messages[start : start + size]) for start in range(0, len(messages), size)])
+    assert pieces.price.tolist() == once.price.tolist()
+    assert pieces.flags.tolist() == once.flags.tolist()
+    assert (cut.duplicates, cut.gaps, cut.refused) == (whole.duplicates, whole.gaps, whole.refused)
 
 
 def test_ids_may_begin_anew() -> None:
@@ -158,6 +207,7 @@ def test_what_other_streams_bring_is_skipped_without_a_word(frame: bytes) -> Non
         (combined([{"e": "24hrTicker"}], "!ticker@arr"), "arr"),
         (raw({"error": {"code": 2, "msg": "no"}, "id": 1}), "error"),
         (raw({"x": 1}), "nameless"),
+        (raw({"x": 1, "s": "BTCUSDT"}), "nameless"),
         (raw([1, 2]), "nameless"),
         (raw("trade"), "nameless"),
         (raw({"e": "k" * 1000}), "k" * 40),

@@ -1,8 +1,10 @@
 """What every feed keeps to, whatever its kind."""
 
 import asyncio
+import heapq
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from engine.feeds.feed import Feed, FeedState
@@ -16,7 +18,11 @@ KINDS = ("replay", "looping replay", "replay at full speed", "synthetic", "synth
 
 @pytest.fixture(params=KINDS)
 def feed(request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock) -> Feed:
-    file = record(tmp_path / "a", ((number / 50, raw(trade(number, at_ms=number * 20))) for number in range(2000)))
+    trades = ((number / 50, raw(trade(number, at_ms=number * 20))) for number in range(2000))
+    quotes = (
+        (number / 25, raw({"s": "BTCUSDT", "b": "61800", "B": "1", "a": "61801", "A": "2"})) for number in range(1000)
+    )
+    file = record(tmp_path / "a", heapq.merge(trades, quotes))
     feeds: dict[str, Feed] = {
         "replay": Replay([file], clock_ns=clock.wall_ns),
         "looping replay": Replay([file], clock_ns=clock.wall_ns, loop=True),
@@ -57,6 +63,26 @@ def test_what_was_given_is_not_given_again(feed: Feed, clock: ManualClock) -> No
     now_ns = feed.now_ns()
     feed.drain(now_ns)
     assert len(feed.drain(now_ns)) == 0
+
+
+def test_quotes_are_those_received_by_the_last_drain_and_come_once(feed: Feed, clock: ManualClock) -> None:
+    assert feed.take_quotes() is None
+    newest_ns = 0
+    for _ in range(20):
+        now_ns = feed.now_ns()
+        feed.drain(now_ns)
+        quotes = feed.take_quotes()
+        assert feed.take_quotes() is None
+        if quotes is not None:
+            assert len(quotes) > 0
+            assert quotes.received_ns.max() <= now_ns
+            assert quotes.received_ns.max() > newest_ns
+            assert (np.diff(quotes.received_ns) >= 0).all()
+            assert 0 <= quotes.instrument.min() <= quotes.instrument.max() < len(feed.instruments)
+            assert (quotes.bid < quotes.ask).all()
+            newest_ns = quotes.received_ns.max()
+        clock.advance(0.25)
+    assert newest_ns > 0
 
 
 def test_it_is_up_until_its_last_tick_was_given(feed: Feed, clock: ManualClock) -> None:

@@ -121,7 +121,9 @@ def test_a_clock_that_outruns_the_replay_is_held_back(tmp_path: Path, clock: Man
 def ticks_of(batches: Sequence[TickBatch]) -> list[bytes]:
     batch = TickBatch.join(batches)
     columns = (batch.instrument, batch.price, batch.size, batch.event_ns, batch.received_ns, batch.flags)
-    return [column.tobytes() for column in columns]
+    assert batch.trade_id is not None
+    assert batch.connection is not None
+    return [column.tobytes() for column in (*columns, batch.trade_id, batch.connection)]
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -148,15 +150,59 @@ def test_several_files_of_one_venue_are_merged_by_receipt(tmp_path: Path) -> Non
     )
     feed = Replay([two, one])
     assert feed.instruments == ("BTCUSDT", "ETHUSDT")
-    batch = feed.drain(feed.now_ns())
+    batch = feed.drain(T0 + 9 * S)
     assert [(each - T0) // S for each in batch.received_ns.tolist()] == [0, 1, 2, 2, 3, 4, 5]
     assert batch.instrument.tolist() == [0, 1, 1, 0, 1, 0, 0], "at one time the first file's come first"
+    assert batch.connection is not None
+    assert batch.connection.tolist() == [1, 0, 0, 1, 0, 1, 1], "each recording is a connection of its own"
 
 
-def test_two_files_that_give_one_symbol_are_an_error(tmp_path: Path, file: str) -> None:
+def test_two_files_that_give_one_symbol_at_one_time_are_an_error(tmp_path: Path, file: str) -> None:
     other = record(tmp_path / "other", [(0.0, raw(trade()))])
     with pytest.raises(FeedError, match=r"ten\+.*other.*BTCUSDT"):
         Replay([file, other])
+
+
+def test_a_symbol_may_go_on_in_another_file_in_any_order_of_the_files(tmp_path: Path, file: str) -> None:
+    later = record(tmp_path / "later", [(11.0, raw(trade(200, at_ms=11_000)))])
+    for files in ([file, later], [later, file]):
+        feed = Replay(files)
+        assert feed.instruments == ("BTCUSDT",)
+        assert [(each - T0) // S for each in feed.drain(T0 + 20 * S).received_ns.tolist()] == [*range(10), 11]
+
+
+def test_one_recording_is_one_connection(file: str) -> None:
+    assert Replay([file]).drain(T0 + 20 * S).connection is None
+
+
+def test_quotes_come_when_they_came_and_of_several_only_the_newest(tmp_path: Path, clock: ManualClock) -> None:
+    def quote(bid: str) -> bytes:
+        return raw({"u": 1, "s": "BTCUSDT", "b": bid, "B": "1", "a": "9", "A": "1"})
+
+    bids = [(float(number), quote(f"{number + 1}")) for number in range(8)]
+    file = record(tmp_path / "a", [(0.0, raw(trade(1))), *bids, (8.0, raw(trade(2, at_ms=8000)))])
+    feed = Replay([file], clock_ns=clock.monotonic_ns)
+    assert feed.take_quotes() is None, "nothing was drained yet"
+    found = []
+    for seconds in (0, 2.5, 0.4, 10):
+        feed.now_ns()
+        clock.advance(seconds)
+        feed.drain(feed.now_ns())
+        quotes = feed.take_quotes()
+        found.append(None if quotes is None else (quotes.bid.tolist(), quotes.received_ns.tolist()))
+    assert found == [([1.0], [T0]), ([3.0], [T0 + 2 * S]), None, ([8.0], [T0 + 7 * S])]
+
+
+def test_quotes_of_a_loop_are_later_too(tmp_path: Path) -> None:
+    quote = raw({"u": 1, "s": "BTCUSDT", "b": "1", "B": "1", "a": "9", "A": "1"})
+    feed = Replay([record(tmp_path / "a", [(0.0, quote), (0.0, raw(trade(1)))])], loop=True)
+    times = []
+    for _ in range(3):
+        feed.drain(feed.now_ns())
+        quotes = feed.take_quotes()
+        assert quotes is not None
+        times.append((quotes.event_ns.item(0) - T0, quotes.received_ns.item(0) - T0))
+    assert times == [(0, 0), (60 * S, 60 * S), (120 * S, 120 * S)]
 
 
 def test_duplicates_holes_unknown_and_senseless_frames_are_counted(tmp_path: Path) -> None:
@@ -166,6 +212,7 @@ def test_duplicates_holes_unknown_and_senseless_frames_are_counted(tmp_path: Pat
     status = feed.status()
     found = (status.ticks, status.duplicates, status.gaps, status.refused, status.unknown)
     assert found == (2, 1, 1, 1, 1)
+    assert list(feed.take_new_kinds()) == ["kline"]
 
 
 def test_a_loop_starts_over_later_by_the_length_rounded_up_to_a_minute(file: str) -> None:
@@ -224,3 +271,19 @@ def test_real_recordings_of_one_venue_play_together(recordings: Path) -> None:
     batch = TickBatch.join(batches)
     assert np.bincount(batch.instrument).tolist() == [21_313, 6_106]
     assert (np.diff(batch.received_ns) >= 0).all()
+
+
+def test_the_quotes_of_a_real_recording_lie_around_its_trades(recordings: Path) -> None:
+    feed = Replay([str(recordings / "binance-usdm-btcusdt-20240808.gz")])
+    seen = 0
+    while feed.status().state is not FeedState.CLOSED:
+        batch = feed.drain(feed.now_ns())
+        quotes = feed.take_quotes()
+        assert quotes is not None
+        assert quotes.instrument.tolist() == [0]
+        assert (quotes.bid < quotes.ask).all()
+        assert abs(quotes.bid.item(0) / batch.price.item(-1) - 1) < 1e-3
+        assert 0 <= batch.received_ns.item(-1) - quotes.received_ns.item(0) < S
+        assert abs(quotes.event_ns.item(0) - quotes.received_ns.item(0) - 1.27 * S) < S / 10
+        seen += 1
+    assert seen > 10

@@ -10,6 +10,7 @@ from engine.feeds.spec import FeedSpec, ReplaySpec, SyntheticSpec, open_feed, pa
 from engine.feeds.synthetic import Synthetic
 from standins.clock import ManualClock
 from tests.engine.feeds.frames import T0, raw, record, trade
+from wire.market import Instrument
 
 
 @pytest.mark.parametrize(
@@ -22,10 +23,14 @@ from tests.engine.feeds.frames import T0, raw, record, trade
         ("synthetic:duration=90s", SyntheticSpec(duration_s=90)),
         ("synthetic:duration=5m", SyntheticSpec(duration_s=300)),
         ("synthetic:duration=2h,rate=1e3", SyntheticSpec(duration_s=7200, rate=1000.0)),
-        ("replay:a.gz", ReplaySpec(files=("a.gz",), speed=1.0, loop=False, venue="BINANCE")),
+        ("replay:a.gz", ReplaySpec(files=("a.gz",), speed=1.0, loop=False, venue=None)),
         ("replay:a.gz,speed=max", ReplaySpec(files=("a.gz",), speed=None)),
         ("replay:a.gz,loop,speed=2.5", ReplaySpec(files=("a.gz",), speed=2.5, loop=True)),
         ("replay:/x/a.gz+b:c.gz,venue=BINANCE-USDM", ReplaySpec(files=("/x/a.gz", "b:c.gz"), venue="BINANCE-USDM")),
+        (
+            "replay:a.zip,instrument=NYSE:BRK.B",
+            ReplaySpec(files=("a.zip",), instrument=Instrument(venue="NYSE", symbol="BRK.B")),
+        ),
     ],
 )
 def test_a_feed_is_read_from_its_text(text: str, spec: FeedSpec) -> None:
@@ -50,9 +55,12 @@ def test_a_feed_is_read_from_its_text(text: str, spec: FeedSpec) -> None:
         ("replay:a,loop=yes", "option loop: expected no value, found 'yes'"),
         ("replay:a,loop,loop", "option loop: expected it once"),
         ("replay:a,venue=binance", "option venue: expected a name of A-Z.*, found 'binance'"),
-        ("replay:a,instrument=NYSE:AIG", "expected the options speed, loop, venue, found 'instrument'"),
-        ("replay:a,bogus=1", "expected the options speed, loop, venue, found 'bogus'"),
-        ("replay:a,", "expected the options speed, loop, venue, found ''"),
+        ("replay:a,instrument=AIG", "option instrument: expected VENUE:SYMBOL, as in NYSE:AIG, found 'AIG'"),
+        ("replay:a,instrument=NYSE:aig", "option instrument: .* found 'NYSE:aig'"),
+        ("replay:a,instrument=nyse:AIG", "option instrument"),
+        ("replay:a,instrument=", "option instrument: .* found none"),
+        ("replay:a,bogus=1", "expected the options speed, loop, venue, instrument, found 'bogus'"),
+        ("replay:a,", "expected the options speed, loop, venue, instrument, found ''"),
         ("synthetic:bogus=1", "expected the options instruments, rate, seed, duration, found 'bogus'"),
         ("synthetic:instruments=0", "option instruments: expected a whole number from 1 to 10000, found '0'"),
         ("synthetic:instruments=10001", "option instruments"),
@@ -113,6 +121,13 @@ def test_a_looping_replay_at_full_speed_loops(tmp_path: Path) -> None:
     file = record(tmp_path / "a", [(0.0, raw(trade(1)))])
     feed = open_feed(parse_feed(f"replay:{file},loop"), start_ns=0, clock_ns=None)
     assert [len(feed.drain(feed.now_ns())) for _ in range(3)] == [1, 1, 1]
+
+
+def test_a_replay_is_of_the_instrument_that_is_asked_for(tmp_path: Path) -> None:
+    file = record(tmp_path / "a", [(0.0, raw(trade(1)))])
+    feed = open_feed(parse_feed(f"replay:{file},instrument=X:BTCUSDT.P,loop"), start_ns=0, clock_ns=None)
+    assert (feed.venue, feed.instruments) == ("X", ("BTCUSDT.P",))
+    assert [len(feed.drain(feed.now_ns())) for _ in range(2)] == [1, 1]
 
 
 def test_a_recording_that_cannot_be_read_is_told_when_it_is_opened(tmp_path: Path) -> None:

@@ -25,7 +25,8 @@ def everything(feed: Synthetic) -> TickBatch:
 def bytes_of(batches: Sequence[TickBatch]) -> list[bytes]:
     batch = TickBatch.join(batches)
     columns = (batch.instrument, batch.price, batch.size, batch.event_ns, batch.received_ns, batch.flags)
-    return [column.tobytes() for column in columns]
+    assert batch.trade_id is not None
+    return [column.tobytes() for column in (*columns, batch.trade_id)]
 
 
 def test_it_says_what_it_is() -> None:
@@ -94,6 +95,37 @@ def test_trades_are_irregular_lie_in_their_time_and_come_a_moment_later_in_order
     assert lag.max() <= 50_000_000
     gaps = np.diff(batch.event_ns)
     assert gaps.std() > 0.5 * gaps.mean()
+
+
+def test_trades_of_each_instrument_are_numbered_from_one() -> None:
+    batch = everything(Synthetic(instruments=5, duration_s=60, start_ns=T0))
+    assert batch.trade_id is not None
+    for slot in range(5):
+        ids = batch.trade_id[batch.instrument == slot]
+        assert ids.tolist() == list(range(1, len(ids) + 1))
+
+
+def test_quotes_are_the_newest_of_each_instrument_around_its_last_price() -> None:
+    feed = Synthetic(instruments=30, rate=20, start_ns=T0)
+    assert feed.take_quotes() is None
+    last: dict[int, float] = {}
+    for second in range(1, 60):
+        traded = []
+        for part in (0, 0.3):  # More than one drain between two looks.
+            batch = feed.drain(T0 + second * S + int(part * S))
+            traded += batch.instrument.tolist()
+            last.update(zip(batch.instrument.tolist(), batch.price.tolist(), strict=True))
+        quotes = feed.take_quotes()
+        assert quotes is not None
+        assert sorted(quotes.instrument.tolist()) == sorted(set(traded))
+        prices = np.array([last[slot] for slot in quotes.instrument.tolist()])
+        assert (quotes.bid > 0).all()
+        assert (quotes.bid < quotes.ask).all()
+        assert ((prices == quotes.bid) | (prices == quotes.ask)).all()
+        assert (quotes.ask / quotes.bid < 1 + 5e-4).all()
+        assert (np.diff(quotes.received_ns) >= 0).all()
+        assert (quotes.received_ns <= T0 + second * S + 0.3 * S).all()
+        assert feed.take_quotes() is None
 
 
 def test_all_its_ticks_fold_none_late_and_none_refused() -> None:

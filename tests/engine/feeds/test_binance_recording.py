@@ -1,12 +1,12 @@
-"""Recordings of raw frames, found by content."""
+"""Recordings of Binance's raw frames."""
 
 import gzip
 from pathlib import Path
 
 import pytest
 
+from engine.feeds.binance_recording import BinanceReading, frames, scan
 from engine.feeds.errors import FeedError
-from engine.feeds.recording import frames, scan
 from tests.engine.feeds.frames import T0, S, combined, raw, record, trade
 
 FRAMES = [(0.5, combined(trade(1, symbol="ETHUSDT"))), (1.5, raw({"e": "depthUpdate"})), (2.0, raw(trade(1)))]
@@ -81,18 +81,35 @@ def test_a_recording_without_a_trade_is_none(tmp_path: Path) -> None:
         scan(str(tmp_path / "empty"))
 
 
-@pytest.mark.parametrize(
-    ("begin", "form"),
-    [(b"PK\x03\x04rest", "zip"), (b'{"t": "recv", "ts": 1}', "one JSON record"), (b"event_ns,instrument", "csv")],
-)
-def test_other_forms_of_recordings_are_not_available_yet(tmp_path: Path, begin: bytes, form: str) -> None:
-    path = tmp_path / "other"
-    path.write_bytes(begin + b"\n")
-    with pytest.raises(FeedError, match=rf"other: .*{form}.*not available yet"):
-        scan(str(path))
+def test_a_recording_says_what_it_is(tmp_path: Path) -> None:
+    found = scan(record(tmp_path / "a", FRAMES))
+    assert (found.venue, found.grace_ns, found.has_receipts) == ("BINANCE", 250_000_000, True)
 
 
-@pytest.mark.parametrize("name", ["bybit-raw-20260809.jsonl.gz", "lean-aig-20131009-trade.zip"])
-def test_real_recordings_of_other_forms_are_not_available_yet(recordings: Path, name: str) -> None:
-    with pytest.raises(FeedError, match="not available yet"):
-        scan(str(recordings / name))
+def test_so_many_frames_are_read_at_a_time_until_the_end(tmp_path: Path) -> None:
+    file = record(tmp_path / "a", FRAMES)
+    reading = BinanceReading(file, {"BTCUSDT": 0, "ETHUSDT": 1})
+    sizes = [None if batch is None else len(batch) for batch in (reading.read(2), reading.read(5), reading.read(5))]
+    assert sizes == [1, 1, None]
+
+
+def test_another_round_counts_no_trade_twice_and_forgets_its_quotes(tmp_path: Path) -> None:
+    quote = raw({"u": 1, "s": "BTCUSDT", "b": "1", "B": "2", "a": "3", "A": "4"})
+    reading = BinanceReading(record(tmp_path / "a", [*FRAMES, (3.0, quote)]), {"BTCUSDT": 0, "ETHUSDT": 1})
+    first = reading.read(10)
+    reading.restart()
+    assert reading.take_quotes(T0 + 9 * S) is None
+    second = reading.read(10)
+    assert first is not None
+    assert second is not None
+    assert len(first) == len(second) == 2
+    assert reading.counts.duplicates == 0
+    assert reading.take_quotes(T0 + 9 * S) is not None
+
+
+def test_kinds_of_unknown_messages_are_told_once(tmp_path: Path) -> None:
+    reading = BinanceReading(record(tmp_path / "a", [(1.0, raw({"e": "kline"}))] * 2), {})
+    reading.read(10)
+    assert list(reading.take_new_kinds()) == ["kline"]
+    assert list(reading.take_new_kinds()) == []
+    assert reading.counts.unknown == 2
