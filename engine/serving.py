@@ -97,12 +97,14 @@ class Serving:
         try:
             if ask.kind == "describe":
                 description = self._owner.describe(topic, ask.channel)
-                return Answer(ask.id, warming=description.warming, refused=description.refused)
+                return Answer(
+                    ask.id, warming=description.warming, refused=description.refused, temporary=description.temporary
+                )
             chart = await self._owner.history(topic, ask.channel, ask.limit)
             return Answer(ask.id, refused=chart.refused, values=chart.values)
         except Exception:
             log.exception("bus.answer_failed", topic=topic, kind=ask.kind)
-            return Answer(ask.id, refused=FAILED)
+            return Answer(ask.id, refused=FAILED, temporary=True)
 
     def _start(self, coroutine: Coroutine[object, object, None], name: str) -> None:
         task = self._tasks.create_task(coroutine, name=name)

@@ -25,6 +25,10 @@ class Broker(Protocol):
     def unavailable(self) -> str | None:
         """Why not all topics are heard; None while they are."""
 
+    @property
+    def unreadable(self) -> int:
+        """Messages so far that could not be read: another version's."""
+
     def listen(self, listener: Listener) -> AbstractAsyncContextManager[None]:
         """Hear all topics, from entering to leaving; a lost connection comes back by itself."""
 

@@ -138,7 +138,7 @@ class RedisBroker:
     async def describe(self, topic: int, channel: str) -> Description:
         """What the topic's owner says of `channel`; waits for ever when there is none."""
         answer = await self._ask(topic, "describe", channel)
-        return Description(warming=answer.warming, refused=answer.refused)
+        return Description(warming=answer.warming, refused=answer.refused, temporary=answer.temporary)
 
     async def history(self, topic: int, channel: str, limit: int) -> Chart:
         """What `channel` said of the newest `limit` closed bars; waits for ever when there is no owner."""

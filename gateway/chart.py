@@ -99,8 +99,9 @@ def chart(held: Held, channel: str, asked: Query, older: tuple[ClosedValue, ...]
     position = asked.forward_from
     if position is not None:
         return _fitting([_held(final) for final in finals if final.offset > position.offset], asked.limit)
-    first_ms = _time_ms(finals[0].publication.payload) if finals else _NO_TIME
-    past = [ClientPublication(Raw(value.payload)) for value in older if value.t_ms < first_ms]
+    times_ms = {_time_ms(final.publication.payload) for final in finals} if older else set()
+    newest_ms = max(times_ms, default=_NO_TIME)  # the oldest final may be of an old bar, which was corrected
+    past = [ClientPublication(Raw(v.payload)) for v in older if v.t_ms < newest_ms and v.t_ms not in times_ms]
     past += [_held(final) for final in _before(finals, asked)]
     newest_first = _fitting(past[::-1], asked.limit)
     return newest_first if asked.reverse else newest_first[::-1]

@@ -18,8 +18,7 @@ class Directory:
     """A cache of the venues' symbols. `monotonic_s` is the clock."""
 
     def __init__(self, broker: Broker, monotonic_s: Callable[[], float]) -> None:
-        self.broker = broker
-        """The bus that is asked."""
+        self._broker = broker
         self._monotonic_s = monotonic_s
         self._venues: dict[str, tuple[float, frozenset[str]]] = {}
         self._listing: tuple[float, tuple[Instrument, ...]] | None = None
@@ -34,8 +33,8 @@ class Directory:
         if cached is not None and self._monotonic_s() - cached[0] < FRESH_S and (symbol is None or symbol in cached[1]):
             return True
         async with _in_time():
-            symbols = await self.broker.instruments(venue)
-            unowned = symbols is None and await self.broker.unowned()
+            symbols = await self._broker.instruments(venue)
+            unowned = symbols is None and await self._broker.unowned()
         if unowned:
             raise BusUnavailableError(f"no engine has named the instruments of {venue} yet")
         if symbols is None:
@@ -54,8 +53,8 @@ class Directory:
 
     async def _list(self) -> tuple[Instrument, ...]:
         found = []
-        for venue in await self.broker.venues():
-            found += [Instrument(venue, symbol) for symbol in await self.broker.instruments(venue) or ()]
+        for venue in await self._broker.venues():
+            found += [Instrument(venue, symbol) for symbol in await self._broker.instruments(venue) or ()]
         return tuple(sorted(found, key=str))
 
 

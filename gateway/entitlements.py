@@ -2,14 +2,18 @@
 
 A pattern is written like a channel name. ``*`` stands for any characters within one ``:``-separated part; as the last
 character of a pattern it stands for the rest of the name. The expression of a signal, alert or screen is either named
-in full, every character standing for itself (``*`` is also a product), or covered whole by a ``*`` of its own.
+in full, every character standing for itself (``*`` is also a product), or covered whole by a ``*`` of its own. A screen
+tells of every instrument of its venue, and so only a pattern for the venue covers it: ``screens:VENUE@*``.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from functools import lru_cache
+from typing import Final
 
 from wire.channel import ChannelKind
 from wire.market import Instrument, Timeframe
+
+KINDS_OF_INSTRUMENTS: Final = tuple(kind for kind in ChannelKind if kind.has_symbol)
 
 
 class Entitlements:
@@ -29,11 +33,11 @@ class Entitlements:
         parts = channel_name.split(":", -1 if expression_at is None else expression_at)
         return any(pattern.matches(parts, expression_at) for pattern in self._patterns)
 
-    def may_show(self, kinds: Collection[ChannelKind], instrument: Instrument) -> bool:
-        """Whether a channel of these kinds (with a symbol and a timeframe) may be covered for an instrument."""
+    def may_show(self, instrument: Instrument) -> bool:
+        """Whether any channel of an instrument's own may be covered."""
         if not instrument.symbol.startswith(self._heads):  # a matter of speed: most instruments end here
             return False
-        return any(pattern.may_match(kind, instrument) for pattern in self._patterns for kind in kinds)
+        return any(pattern.may_match(kind, instrument) for pattern in self._patterns for kind in KINDS_OF_INSTRUMENTS)
 
 
 @lru_cache(maxsize=1024)
@@ -73,7 +77,9 @@ class _Pattern:
         """Whether this may cover a name of this kind for an instrument, with any timeframe and expression."""
         if not all(map(_matches, self._globs, (kind.value, instrument.venue))):
             return False
-        parts = [kind.value, instrument.venue, ""]
+        parts = [kind.value, instrument.venue, instrument.symbol]
+        if not kind.has_timeframe:
+            return self.matches(parts, None)
         if kind.has_expression:
             parts.append(":".join(self._parts[3:]))
         expression_at = _expression_at(kind.value)

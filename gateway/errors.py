@@ -14,4 +14,8 @@ class BusUnavailableError(GatewayError):
 
 
 class ChannelRefusedError(GatewayError):
-    """The engine does not compute the channel for now: the client may try again."""
+    """The engine does not compute the channel: `temporary` when the client may try again."""
+
+    def __init__(self, message: str, *, temporary: bool) -> None:
+        super().__init__(message)
+        self.temporary = temporary

@@ -191,7 +191,9 @@ class Executor:
             except RefusedError as error:
                 self._refuse(command_id, error.error, str(error))
             except ChannelRefusedError as error:
-                self._refuse(command_id, close.TOO_MANY_REQUESTS, str(error))
+                self._refuse(
+                    command_id, close.TOO_MANY_REQUESTS if error.temporary else close.NOT_AVAILABLE, str(error)
+                )
             except (BusUnavailableError, TimeoutError) as error:
                 log.warning("bus.unavailable", error=str(error) or "no answer in time")
                 self._refuse(command_id, close.UNAVAILABLE)
@@ -220,6 +222,7 @@ class Executor:
             topic=topic_of(channel, self._parts.topics),
             name=name,
             spelling=codec_json.encode_channel(name),
+            has_finals=channel.kind.has_finals,
         )
         await self._find(channel)
         if self._session.full:
@@ -241,15 +244,16 @@ class Executor:
         relay.admit(opened)
 
     async def _recall(self, asked: Recall) -> None:
-        channel, broker = asked.channel, self._parts.directory.broker
+        channel, relay = asked.channel, self._parts.relay
         await self._find(channel)
         async with asyncio.timeout(HISTORY_TIMEOUT_S):
-            result = await recall(broker, topic_of(channel, self._parts.topics), channel.name, asked.query)
+            result = await recall(relay, topic_of(channel, self._parts.topics), channel, asked.query)
         self._reply(Reply(asked.command_id, history=result))
 
     async def _find(self, channel: Channel) -> None:
         if not await self._parts.directory.knows(channel.venue, channel.symbol):
-            raise RefusedError(close.UNKNOWN_CHANNEL, f"unknown instrument {channel.subject}")
+            thing = "venue" if channel.symbol is None else "instrument"
+            raise RefusedError(close.UNKNOWN_CHANNEL, f"unknown {thing} {channel.subject}")
 
     async def _call(self, asked: Call) -> None:
         data = await self._rpc.call(asked.method, bytes(asked.data), self._session.entitlements)

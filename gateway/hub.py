@@ -18,6 +18,8 @@ from wire.position import Offset
 
 MAX_COLLECTED: Final = 1_000
 """Publications that a subscription collects while it is being opened, at most."""
+NO_OFFSET: Final = Offset(0)
+"""What a publication of a channel without finals carries."""
 
 
 class Sink(Protocol):
@@ -49,13 +51,16 @@ class Place(Enum):
 
 
 class Subscription:
-    """One client's interest in one channel, under the name that the client used."""
+    """One client's interest in one channel, under the name that the client used; without finals it has no position."""
 
-    __slots__ = ("channel", "name", "place", "sink", "spelling", "topic")
+    __slots__ = ("channel", "has_finals", "name", "place", "sink", "spelling", "topic")
 
-    def __init__(self, sink: Sink, *, channel: str, topic: int, name: str, spelling: bytes) -> None:
+    def __init__(
+        self, sink: Sink, *, channel: str, topic: int, name: str, spelling: bytes, has_finals: bool = True
+    ) -> None:
         self.sink = sink
         self.channel = channel
+        self.has_finals = has_finals
         self.topic = topic
         self.name = name
         self.spelling = spelling
@@ -99,9 +104,10 @@ class Joiner:
 class _Audience:
     """The subscriptions of one channel."""
 
-    __slots__ = ("joiners", "last_live", "newcomers", "spellings")
+    __slots__ = ("has_finals", "joiners", "last_live", "newcomers", "spellings")
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_finals: bool) -> None:
+        self.has_finals = has_finals
         self.spellings: dict[bytes, dict[Sink, Subscription]] = {}
         self.joiners: list[Joiner] = []
         self.newcomers: list[Subscription] = []
@@ -114,7 +120,10 @@ class _Audience:
 
 
 class Hub:
-    """All subscriptions of one gateway. `frame(spelling, payload, offset)` builds the bytes that a client gets."""
+    """All subscriptions of one gateway.
+
+    `frame(spelling, payload, offset)` builds the bytes that a client gets; offset 0 is none.
+    """
 
     def __init__(self, frame: Callable[[bytes, bytes, int], bytes]) -> None:
         self._frame = frame
@@ -129,6 +138,11 @@ class Hub:
     def __len__(self) -> int:
         return len(self._audiences)
 
+    def has_finals(self, channel: str) -> bool:
+        """False for a channel that is wanted here and has none: nothing of it can be lost."""
+        audience = self._audiences.get(channel)
+        return audience is None or audience.has_finals
+
     def publish(self, publication: Publication, offset: Offset, number: int, *, final: bool) -> None:
         """Hand one publication to everybody who wants it; O(1) for a channel that nobody here wants.
 
@@ -138,6 +152,8 @@ class Hub:
         if audience is None:
             return
         payload = publication.payload
+        if not audience.has_finals:
+            offset = NO_OFFSET
         if audience.joiners:
             item = Item(payload, offset, number, final)
             for joiner in audience.joiners:
@@ -162,7 +178,10 @@ class Hub:
     def join(self, subscription: Subscription) -> Joiner:
         """Start to collect what is published on the subscription's channel from now on."""
         joiner = Joiner(subscription)
-        self._audiences.setdefault(subscription.channel, _Audience()).joiners.append(joiner)
+        audience = self._audiences.get(subscription.channel)
+        if audience is None:
+            audience = self._audiences[subscription.channel] = _Audience(has_finals=subscription.has_finals)
+        audience.joiners.append(joiner)
         return joiner
 
     def admit(self, joiner: Joiner, floor: Floor) -> None:

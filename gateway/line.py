@@ -164,9 +164,10 @@ class Line:
 
         Nobody repeats a live value for one that was `recalled`: it gets the one that the others had last.
         """
-        if not self._began:
-            self._recent.clear(max(self.top, floor.top))
-        self._began.setdefault(joiner.subscription.channel, floor.top)
+        if joiner.subscription.has_finals:
+            if not self._began:
+                self._recent.clear(max(self.top, floor.top))
+            self._began.setdefault(joiner.subscription.channel, floor.top)
         self._hub.admit(joiner, floor)
         self._admitted.append(joiner)
         self._settle()
@@ -241,7 +242,7 @@ class Line:
 
     def _has_lost(self, channel: str, held: Held) -> bool:
         """Whether a final of `channel` above `top` may be beyond reach: forgotten, or never computed."""
-        if held.number <= self.number:
+        if held.number <= self.number or not self._hub.has_finals(channel):
             return False
         newest = held.newest.get(channel)
         if newest is None or newest.since > self.top:

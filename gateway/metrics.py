@@ -12,6 +12,9 @@ class GatewayMetrics:
         self.channels = Gauge("gateway_channels", "Different channels wanted here now.", registry=registry)
         self.deliveries = Counter("gateway_deliveries", "Publications handed to connections.", registry=registry)
         self.envelopes = Counter("gateway_envelopes", "Envelopes heard from the bus.", registry=registry)
+        self.unreadable = Counter(
+            "gateway_unreadable", "Messages of the bus that could not be read: another version's.", registry=registry
+        )
         self.holes = Counter(
             "gateway_holes",
             "Envelopes behind which the topic had to be read, because some were missed.",

@@ -1,17 +1,13 @@
 """What this gateway offers: a name to the channel that it spells, or to its refusal. Pure; no I/O."""
 
-from typing import Final
-
 from msgspec import Struct
 
 from gateway.errors import GatewayError
 from wire import channel as channels
 from wire import close
-from wire.channel import Channel, ChannelError, ChannelKind, MalformedChannelError
+from wire.channel import Channel, ChannelError, MalformedChannelError
 from wire.close import ErrorCode
 from wire.expression import ExpressionError
-
-OFFERED_KINDS: Final = frozenset({ChannelKind.BARS, ChannelKind.SIGNALS})
 
 
 class Refusal(Struct, frozen=True):
@@ -31,14 +27,19 @@ class RefusedError(GatewayError):
 
 
 def offered(name: str) -> Channel | Refusal:
-    """The channel that `name` spells; refused in the protocol's order: malformed, unknown, not offered."""
+    """The channel that `name` spells; refused in the protocol's order: malformed, unknown."""
     try:
-        channel = channels.parse(name)
+        return channels.parse(name)
     except MalformedChannelError as error:
         cause = error.__cause__
         return Refusal(close.MALFORMED, str(error), cause.at + 1 if isinstance(cause, ExpressionError) else None)
     except ChannelError as error:
         return Refusal(close.UNKNOWN_CHANNEL, str(error))
-    if channel.kind not in OFFERED_KINDS:
-        return Refusal(close.NOT_AVAILABLE, f"{channel.kind.value} are not available")
+
+
+def with_past(name: str) -> Channel | Refusal:
+    """The channel that `name` spells; one without finals is refused too."""
+    channel = offered(name)
+    if isinstance(channel, Channel) and not channel.kind.has_finals:
+        return Refusal(close.NOT_AVAILABLE, f"{channel.kind.value} channels have no history")
     return channel

@@ -18,8 +18,8 @@ from gateway.metrics import GatewayMetrics
 from gateway.reader import Reader
 from gateway.recovery import Recovery, recover
 from wire import close
-from wire.envelope import Description, Envelope, Held
-from wire.position import StreamPosition
+from wire.envelope import Chart, Description, Envelope, Held
+from wire.position import Offset, StreamPosition
 
 OPEN_TIMEOUT_S: Final = 2.0
 DESCRIBE_TIMEOUT_S: Final = 1.0
@@ -79,6 +79,7 @@ class Relay:
         self._tasks = tasks
         self._running: set[asyncio.Task[None]] = set()
         self._deaf_ticks = DEAF_TICKS
+        self._unreadable = 0
 
     @property
     def subscriptions(self) -> int:
@@ -151,6 +152,19 @@ class Relay:
         """Forget `subscription`; at once, without telling the bus: demand expires by itself."""
         self._lines[subscription.topic].leave(subscription)
 
+    # what clients ask beside
+
+    async def read(self, topic: int, since: Offset | None, channel: str) -> Held:
+        """What the bus holds, at least the finals above `since`; who asks at once shares a read.
+
+        Raises BusUnavailableError.
+        """
+        return await self._readers[topic].read(since, channel)
+
+    async def history(self, topic: int, channel: str, limit: int) -> Chart:
+        """What the channel's engine says of closed bars; it may never answer: the caller sets the time."""
+        return await self._broker.history(topic, channel, limit)
+
     # what goes on meanwhile
 
     async def run(self) -> None:
@@ -170,6 +184,8 @@ class Relay:
     def tick(self) -> None:
         """A second has passed: read what has fallen silent."""
         self._deaf_ticks = 0 if self._broker.unavailable is None else self._deaf_ticks + 1
+        self._metrics.unreadable.inc(self._broker.unreadable - self._unreadable)
+        self._unreadable = self._broker.unreadable
         for topic, line in enumerate(self._lines):
             if line.tick():
                 self._metrics.silences.inc()
@@ -241,7 +257,7 @@ class Relay:
         since = None if position is None else position.offset
         try:
             async with asyncio.timeout_at(deadline_s):
-                return await self._readers[subscription.topic].read(since, subscription.channel)
+                return await self.read(subscription.topic, since, subscription.channel)
         except TimeoutError:
             raise BusUnavailableError(f"no answer from the bus in {OPEN_TIMEOUT_S:g} s") from None
 
@@ -256,7 +272,7 @@ class Relay:
         except TimeoutError:
             description = Description(warming=True)
         if description.refused is not None:
-            raise ChannelRefusedError(description.refused)
+            raise ChannelRefusedError(description.refused, temporary=description.temporary)
         return description.warming
 
     def _lapse(self) -> None:

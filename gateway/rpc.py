@@ -9,7 +9,7 @@ from msgspec import Meta, Raw, Struct
 
 from gateway.directory import Directory
 from gateway.entitlements import Entitlements
-from gateway.offer import OFFERED_KINDS, RefusedError
+from gateway.offer import RefusedError
 from gateway.validation import validate_channel, validate_expression
 from runtime.clock import Clock
 from wire import close
@@ -69,7 +69,7 @@ class Rpc:
         wanted, limit = asked.q.upper(), min(asked.limit, MAX_INSTRUMENTS)
         found: list[_Listed] = []
         for count, instrument in enumerate(await self._directory.instruments(), 1):
-            if wanted in str(instrument) and entitlements.may_show(OFFERED_KINDS, instrument):
+            if wanted in str(instrument) and entitlements.may_show(instrument):
                 found.append(_Listed(instrument.venue, instrument.symbol))
                 if len(found) == limit:
                     break

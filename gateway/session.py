@@ -1,8 +1,8 @@
 """One client's protocol state: a command in, effects out. Pure; no I/O, no clock.
 
-Refusals are judged in the protocol's order: too long or malformed 107; unknown kind or timeframe 102; a kind not
-offered 108; entitlement 103; then, by whoever carries out `Open` or `Recall`, unknown venue or symbol 102 and, for
-`Open`, the count 106.
+Refusals are judged in the protocol's order: too long or malformed 107; unknown kind or timeframe 102; the history of a
+kind without finals 108; entitlement 103; then, by whoever carries out `Open` or `Recall`, unknown venue or symbol 102
+and, for `Open`, the count 106.
 """
 
 from enum import Enum
@@ -14,7 +14,7 @@ from gateway.chart import query
 from gateway.effects import Authenticate, Call, Effect, Evict, Leave, Open, Recall, Refresh, Send, Shut
 from gateway.entitlements import entitlements
 from gateway.hub import Subscription
-from gateway.offer import Refusal, offered
+from gateway.offer import Refusal, offered, with_past
 from gateway.recovery import Recovery
 from gateway.standing import Standing
 from wire import close
@@ -239,27 +239,31 @@ class Session:
             return [Shut(close.BAD_REQUEST.because("expected a channel"))]
         if request.channel in self._subscriptions:
             return [self.refuse(command_id, close.ALREADY_SUBSCRIBED)]
-        channel = self._channel(request.channel)
+        channel = self._entitled(offered(request.channel))
         if isinstance(channel, Refusal):
             return [self.refuse(command_id, channel.error, channel.message)]
         if bytes(request.data) not in (b"", b"null", b"{}"):
             return [self.refuse(command_id, close.NOT_AVAILABLE, "subscription options are not available")]
-        position = StreamPosition(Epoch(request.epoch), Offset(request.offset)) if request.recover else None
+        position = None
+        if request.recover and channel.kind.has_finals:
+            position = StreamPosition(Epoch(request.epoch), Offset(request.offset))
         or_error = bool(request.flag & RECOVERY_OR_ERROR)
         return [Open(command_id, request.channel, channel, position, or_error)]
 
-    def _channel(self, name: str) -> Channel | Refusal:
-        channel = offered(name)
+    def _entitled(self, channel: Channel | Refusal) -> Channel | Refusal:
         if isinstance(channel, Channel) and not self.may_read(channel):
             return Refusal(close.PERMISSION_DENIED, close.PERMISSION_DENIED.message)
         return channel
 
     def opened(self, opening: Open, subscription: Subscription, recovery: Recovery, *, warming: bool) -> Reply:
-        """The reply to a subscribe; from now on the subscription counts."""
+        """The reply to a subscribe; from now on the subscription counts. Without finals it has no position."""
         self._subscriptions[opening.name] = subscription
+        data = raw(_SubscribeData(subscription.channel, warming, None))
+        if not subscription.has_finals:
+            return Reply(opening.command_id, subscribe=SubscribeResult(data))
         publications = tuple(ClientPublication(Raw(f.publication.payload), f.offset) for f in recovery.publications)
         result = SubscribeResult(
-            raw(_SubscribeData(subscription.channel, warming, None)),
+            data,
             recoverable=True,
             positioned=True,
             epoch=recovery.epoch,
@@ -287,7 +291,7 @@ class Session:
     def _history(self, command_id: int, request: HistoryRequest) -> list[Effect]:
         if not request.channel:
             return [Shut(close.BAD_REQUEST.because("expected a channel"))]
-        channel = self._channel(request.channel)
+        channel = self._entitled(with_past(request.channel))
         if isinstance(channel, Refusal):
             return [self.refuse(command_id, channel.error, channel.message)]
         return [Recall(command_id, channel, query(request))]

@@ -171,6 +171,11 @@ class MemoryBroker:
         """Memory is always there."""
         return None
 
+    @property
+    def unreadable(self) -> int:
+        """All in one process are of one version."""
+        return 0
+
     @asynccontextmanager
     async def listen(self, listener: Listener) -> AsyncIterator[None]:
         """All topics are heard from entering to leaving."""
@@ -209,7 +214,7 @@ class MemoryBroker:
         try:
             return owner.describe(topic, channel)
         except Exception as error:  # noqa: BLE001 - whatever is broken there, the asker is answered
-            return Description(warming=False, refused=_failed(error))
+            return Description(warming=False, refused=_failed(error), temporary=True)
 
     async def history(self, topic: int, channel: str, limit: int) -> Chart:
         """What `channel` said of the newest closed bars; waits for ever when there is no owner."""

@@ -26,11 +26,15 @@ class Ask(Struct, frozen=True):
 
 
 class Answer(Struct, frozen=True, omit_defaults=True):
-    """The answer to the question `id`: `warming` to describe, `values` to history; `refused` says why neither."""
+    """The answer to the question `id`: `warming` to describe, `values` to history; `refused` says why neither.
+
+    `temporary`: what is refused to describe is so for now only.
+    """
 
     id: int
     warming: bool = False
     refused: str | None = None
+    temporary: bool = False
     values: tuple[ClosedValue, ...] = ()
 
 

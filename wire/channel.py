@@ -45,6 +45,11 @@ class ChannelKind(Enum):
         return self in (ChannelKind.BARS, ChannelKind.SIGNALS, ChannelKind.ALERTS, ChannelKind.SCREENS)
 
     @property
+    def has_finals(self) -> bool:
+        """False for the kinds that say only what is now: they have no row, no position and no past."""
+        return self.has_timeframe
+
+    @property
     def has_expression(self) -> bool:
         """True for the kinds that compute something."""
         return self in (ChannelKind.SIGNALS, ChannelKind.ALERTS, ChannelKind.SCREENS)

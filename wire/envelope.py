@@ -127,10 +127,14 @@ class Batch(Struct, frozen=True):
 
 
 class Description(Struct, frozen=True):
-    """What an engine answers about a channel: whether it is still warming up, or why it is refused."""
+    """What an engine answers about a channel: whether it is still warming up, or why it is refused.
+
+    ``temporary``: it is refused for now, and may be computed later.
+    """
 
     warming: bool
     refused: str | None = None
+    temporary: bool = False
 
 
 class ClosedValue(Struct, frozen=True, array_like=True):

@@ -185,7 +185,7 @@ async def test_a_client_that_can_get_another_token_goes_on_with_it(sdk: Sdk) -> 
         ("candles:DEMO:S01@1m", 102),
         ("bars:DEMO:S99@1m", 102),
         ("bars:OTHER:S01@1m", 102),
-        ("trades:DEMO:S01", 108),
+        ("status:OTHER", 102),
     ],
 )
 async def test_a_refused_channel_ends_that_subscription_and_no_other(sdk: Sdk, channel: str, code: int) -> None:

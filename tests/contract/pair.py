@@ -55,6 +55,8 @@ class Owner(News):
         self.rung: list[tuple[int, tuple[str, ...]]] = []
         self.chart = Chart((ClosedValue(60_000, b'{"v":1}'), ClosedValue(120_000, b'{"v":null}')))
         self.broken = False
+        self.description: Description | None = None
+        """What it says of every channel; None: by topic, which it names."""
 
     def wanted(self, topic: int, channels: Sequence[str]) -> None:
         self.rung.append((topic, tuple(channels)))
@@ -63,6 +65,8 @@ class Owner(News):
     def describe(self, topic: int, channel: str) -> Description:
         if self.broken:
             raise RuntimeError("out of order")
+        if self.description is not None:
+            return self.description
         return Description(warming=topic == 3, refused=None if topic == 3 else f"{channel} on topic {topic}")
 
     async def history(self, topic: int, channel: str, limit: int) -> Chart:

@@ -17,6 +17,7 @@ from runtime.redis_config import RedisConfig
 from runtime.secret import Secret
 from standins.broker import MemoryBroker
 from standins.user_service import Limits, TokenRecord, UserServiceStandIn
+from tests.waiting import until
 from wire import channel as channels
 from wire.envelope import VERSION, Batch, Chart, Description, Envelope, NewestFinal, Ownership, Publication
 from wire.position import Offset
@@ -29,6 +30,7 @@ TOKENS = {
     "few": TokenRecord(sub="2", channels=("*",), limits=Limits(subscriptions=2)),
     "bars": TokenRecord(sub="3", channels=("bars:DEMO:*", "signals:DEMO:S01@1m:rsi(close,14)")),
     "none": TokenRecord(sub="4"),
+    "venue": TokenRecord(sub="5", channels=("status:DEMO", "screens:DEMO@*")),
 }
 BARS = "bars:DEMO:S01@1m"
 RSI = "signals:DEMO:S01@1m:rsi(14)"
@@ -42,16 +44,16 @@ class PlayedEngine:
         self._broker = broker
         self._own: dict[int, Ownership] = {}
         self._since: dict[str, Offset] = {}
+        self._live: dict[str, object] = {}
         self.charts: dict[str, Chart] = {}
         self.wanted_channels: list[str] = []
-        self.refusal: str | None = None
-        self.warming = True
+        self.description = Description(warming=True)
 
     def wanted(self, topic: int, channels: Sequence[str]) -> None:
         self.wanted_channels += channels
 
     def describe(self, topic: int, channel: str) -> Description:
-        return Description(self.warming, self.refusal)
+        return self.description
 
     async def history(self, topic: int, channel: str, limit: int) -> Chart:
         chart = self.charts.get(channel, Chart((), refused="unknown channel"))
@@ -81,11 +83,19 @@ class PlayedEngine:
         topic = topic_of(channels.parse(channel), TOPICS)
         own = self._own[topic]
         publication = (Publication(channel, json.dumps(data).encode()),)
+        if not final:
+            self._live[channel] = data
         finals, live = (publication, ()) if final else ((), publication)
         envelope = Envelope(VERSION, own.epoch, own.number + 1, own.next_offset, finals, live)
         since = self._since.setdefault(channel, Offset(own.next_offset - 1))
         rows = {channel: NewestFinal(since, envelope.top, publication[0].payload)} if final else {}
         await self._send(topic, Batch(own, (envelope,), rows=rows))
+
+    async def repeat(self, channel: str) -> None:
+        """Say the channel's live value again, once somebody who may not have it has read the channel."""
+        await until(lambda: channel in self.wanted_channels)
+        self.wanted_channels.clear()
+        await self.publish(channel, self._live[channel], final=False)
 
     async def _send(self, topic: int, batch: Batch) -> None:
         self._own[topic] = (await self._broker.publish({topic: batch}))[topic]

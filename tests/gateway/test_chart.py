@@ -118,7 +118,8 @@ def test_reading_on_from_a_position_page_by_page_misses_no_final_or_says_so(
             break
         at = page[-1].offset
     if page is None:
-        assert offset < world.since or offset > world.top or any(f.offset <= world.forgotten for f in due)
+        whose_was_forgotten_is_not_known = bool(due) and offset < world.forgotten
+        assert offset < world.since or offset > world.top or whose_was_forgotten_is_not_known
         assert not got, "a position that was given is not lost"
     else:
         assert [(time_of(each), each.offset) for each in got] == [(_t(f), f.offset) for f in due]
@@ -182,6 +183,15 @@ def test_a_position_behind_which_only_others_finals_were_forgotten_is_reached() 
 
 def test_no_position_of_a_channel_that_nobody_computes_is_reached() -> None:
     assert not reaches(world_of(3).read(Offset(0)), THEIRS, Query(9, StreamPosition(EPOCH, Offset(3))))
+
+
+def test_a_corrected_old_bar_hides_none_of_those_between_it_and_the_finals_that_are_held() -> None:
+    finals = [HeldFinal(Offset(9 + n), Publication(OURS, payload(t))) for n, t in enumerate((2, 6, 7))]
+    held = World(finals, Offset(0), 0, ()).read(Offset(0))
+    older = tuple(ClosedValue(t, payload(t)) for t in range(1, 9))
+    got = chart(held, OURS, Query(9), older)
+    assert [(time_of(each), each.offset) for each in got] == [(1, 0), (3, 0), (4, 0), (5, 0), (2, 9), (6, 10), (7, 11)]
+    assert [time_of(each) for each in chart(held, OURS, Query(4), older)] == [5, 2, 6, 7]
 
 
 def test_an_unknown_channels_past_is_what_its_engine_says() -> None:

@@ -35,6 +35,10 @@ BARS = "bars:BINANCE:BTCUSDT@1m"
         pytest.param("signals:BINANCE:*@1m:close*volume", PRODUCT, id="a product in full"),
         pytest.param("screens:BINANCE@1m:*", SCREEN, id="the expression of a screen is its third part"),
         pytest.param("screens:*:close>open", SCREEN, id="a screen in full"),
+        pytest.param("screens:BINANCE@*", SCREEN, id="all screens of a venue"),
+        pytest.param("screens:*", SCREEN, id="all screens"),
+        pytest.param("status:BINANCE", "status:BINANCE", id="the status of a venue"),
+        pytest.param("trades:BINANCE:*", "trades:BINANCE:BTCUSDT", id="a star for the symbol"),
     ],
 )
 def test_a_pattern_covers(pattern: str, name: str) -> None:
@@ -62,6 +66,13 @@ def test_a_pattern_covers(pattern: str, name: str) -> None:
         pytest.param("signals:*:*", BARS, id="another kind"),
         pytest.param("screens:BINANCE@1m:close*open", "screens:BINANCE@1m:close>open", id="no glob in a screen"),
         pytest.param("screens:BINANCE@1m:close*", SCREEN, id="no rest in a screen's expression"),
+        pytest.param("screens:BINANCE:BTCUSDT@1m:*", SCREEN, id="an instrument of the venue is not the venue"),
+        pytest.param("screens:BINANCE:*", SCREEN, id="a screen's venue has a timeframe"),
+        pytest.param("*:BINANCE:*", SCREEN, id="what is of the venue's instruments is not of the venue"),
+        pytest.param("bars:BINANCE:*", SCREEN, id="bars of all instruments are no screen"),
+        pytest.param("screens:BINANCE@5m:*", SCREEN, id="a screen of another timeframe"),
+        pytest.param("*:BINANCE:*", "status:BINANCE", id="nor is the venue's status"),
+        pytest.param("status:BINANCE:*", "status:BINANCE", id="a status has no further part"),
         pytest.param("status:AB*BA", "status:ABA", id="the pieces around a star do not overlap"),
         pytest.param("status:*A*A*Z", "status:XAZ", id="nor do those between stars"),
         pytest.param("bars:BINANCE:BTCUSDT@1mm*", BARS, id="what stands before a star counts in full"),
@@ -158,32 +169,27 @@ def test_a_star_never_stands_for_a_piece_of_an_expression(pattern: str, name: st
     assert Entitlements([pattern]).may_read(other) or pattern.endswith(":" + rest[-1])
 
 
-SHOWN = (ChannelKind.BARS, ChannelKind.SIGNALS)
 symbols = st.text("AB1", min_size=1, max_size=3)
 
 
-@st.composite
-def names_with_timeframes(draw: st.DrawFn) -> str:
-    name = (
-        f"{draw(st.sampled_from(SHOWN)).value}:{draw(symbols)}:{draw(symbols)}@{draw(st.sampled_from(Timeframe)).value}"
-    )
-    return f"{name}:{draw(expressions)}" if name.startswith("signals") else name
+def channels_of(instrument: Instrument, kind: ChannelKind, expressions: tuple[str, ...]) -> list[str]:
+    """Channels of an instrument's own, in every timeframe."""
+    name = f"{kind.value}:{instrument}"
+    names = [f"{name}@{timeframe.value}" for timeframe in Timeframe] if kind.has_timeframe else [name]
+    return [f"{each}:{text}" for each in names for text in expressions] if kind.has_expression else names
 
 
 @given(st.data())
 def test_an_instrument_may_be_shown_exactly_when_one_of_its_channels_may_be_read(data: st.DataObject) -> None:
-    name = data.draw(names_with_timeframes())
-    pattern = data.draw(patterns_near(name))
-    instrument = Instrument(data.draw(st.just(name.split(":")[1]) | symbols), data.draw(symbols))
-    instrument = data.draw(
-        st.sampled_from([instrument, Instrument(name.split(":")[1], name.split(":")[2].split("@")[0])])
-    )
-    kinds_shown = data.draw(st.sets(st.sampled_from(SHOWN)))
+    of_instruments = [kind for kind in ChannelKind if kind.has_symbol]
+    named = Instrument(data.draw(symbols), data.draw(symbols))
+    expression = data.draw(expressions)
+    names = channels_of(named, data.draw(st.sampled_from(of_instruments)), (expression,))
+    pattern = data.draw(patterns_near(data.draw(st.sampled_from(names))))
+    instrument = data.draw(st.sampled_from([named, Instrument(data.draw(st.just(named.venue) | symbols), "B1")]))
 
-    candidates = [f"bars:{instrument}@{timeframe.value}" for timeframe in Timeframe]
-    for expression in ("zzz", ":".join(pattern.split(":")[3:])):
-        candidates += [f"signals:{instrument}@{timeframe.value}:{expression}" for timeframe in Timeframe]
-    allowed = [each for each in candidates if ChannelKind(each.split(":")[0]) in kinds_shown]
-    entitlements = Entitlements(["status:*", pattern])
+    texts = ("zzz", ":".join(pattern.split(":")[3:]))
+    candidates = [name for kind in of_instruments for name in channels_of(instrument, kind, texts)]
+    entitlements = Entitlements(["status:*", "screens:*", pattern])
 
-    assert entitlements.may_show(kinds_shown, instrument) == any(map(entitlements.may_read, allowed))
+    assert entitlements.may_show(instrument) == any(map(entitlements.may_read, candidates))

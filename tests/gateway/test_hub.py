@@ -25,8 +25,9 @@ def frame(spelling: bytes, payload: bytes, offset: int) -> bytes:
     return b"%b %b @%d" % (spelling, payload, offset)
 
 
-def subscription(sink: Sink, spelling: bytes = b"rsi") -> Subscription:
-    return Subscription(sink, channel=CHANNEL, topic=0, name=spelling.decode(), spelling=spelling)
+def subscription(sink: Sink, spelling: bytes = b"rsi", *, has_finals: bool = True) -> Subscription:
+    name = spelling.decode()
+    return Subscription(sink, channel=CHANNEL, topic=0, name=name, spelling=spelling, has_finals=has_finals)
 
 
 def opened(hub: Hub, sub: Subscription, *, number: int = 0, top: int = 0) -> Joiner:
@@ -163,3 +164,24 @@ def test_a_joiner_collects_a_bounded_number_and_is_broken_beyond() -> None:
         publish(hub, b"f", n + 1, n + 1, final=True)
     assert joiner.broken
     assert len(joiner.collected) <= 1000
+
+
+def test_a_channel_without_finals_has_no_offset_in_whatever_state_its_subscriptions_are() -> None:
+    hub, plain, admitted, opening = Hub(frame), Sink(), Sink(), Sink()
+    subscribed(hub, subscription(plain, has_finals=False))
+    opened(hub, subscription(admitted, has_finals=False), number=1)
+    joiner = hub.join(subscription(opening, has_finals=False))
+    publish(hub, b"live", 9, 2, final=False)
+    hub.admit(joiner, Floor(1, Offset(9)))
+    assert plain.pending == admitted.pending == opening.pending == [b"rsi live @0"]
+
+
+def test_a_hub_knows_of_what_is_wanted_here_whether_it_has_finals() -> None:
+    hub = Hub(frame)
+    sub = subscription(Sink(), has_finals=False)
+    assert hub.has_finals(CHANNEL)
+    hub.join(sub)
+    assert not hub.has_finals(CHANNEL)
+    hub.discard(sub)
+    hub.join(subscription(Sink()))
+    assert hub.has_finals(CHANNEL)

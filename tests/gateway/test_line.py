@@ -1,10 +1,10 @@
 """What the model of tests/property does not reach: bounds, silence, and demand that has lapsed."""
 
-from gateway.hub import Hub, Place, Subscription
+from gateway.hub import Floor, Hub, Place, Subscription
 from gateway.line import MAX_PARKED, SILENT_TICKS, Line
 from wire.close import Unsubscribe
 from wire.envelope import VERSION, Envelope, Held, HeldFinal, NewestFinal, Publication
-from wire.position import Epoch, Offset
+from wire.position import Epoch, Offset, StreamPosition
 
 CHANNEL = "bars:DEMO:S01@1m"
 EPOCH = Epoch("e")
@@ -122,3 +122,19 @@ def test_leaving_twice_counts_once() -> None:
     line.leave(other)
     assert line.channels == {CHANNEL: 1}
     assert other.place is Place.LEFT
+
+
+def test_a_channel_without_finals_loses_no_position_and_keeps_nothing_to_recover_from() -> None:
+    line, _ = caught_up()
+    client = Client()
+    status = Subscription(client, channel="status:DEMO", topic=0, name="s", spelling=b"", has_finals=False)
+    line.enter(status)
+    hub_joiner = line._hub.join(status)
+    line.admit(hub_joiner, Floor(0, Offset(0)))
+    line.heard(envelope(3, 2, b"b"))
+    line.before_read()
+    outcome = line.caught_up(held(3, 2, (1, b"a"), (2, b"b")))
+    assert outcome.evicted == ()
+    assert status.place is Place.HERE
+    assert line.recall("status:DEMO", StreamPosition(EPOCH, Offset(2))) is None
+    assert line.recall(CHANNEL, StreamPosition(EPOCH, Offset(2))) is None

@@ -9,6 +9,7 @@ import pytest
 from gateway.config import TimingConfig
 from standins.user_service import Fault, TokenRecord
 from tests.gateway.service import BARS, RSI, RSI_CANONICAL, running
+from wire.envelope import Description
 
 CONNECT = {"id": 1, "connect": {"token": "all"}}
 
@@ -256,10 +257,21 @@ REFUSALS = [
     ("all", "alerts:DEMO:S01@1m:rsi(14)", 107),
     ("none", "candles:DEMO:S01@1m", 102),
     ("none", "bars:DEMO:S01@7m", 102),
-    ("none", "alerts:DEMO:S01@1m:rsi(14)>70", 108),
-    ("none", "trades:DEMO:S01", 108),
-    ("none", "status:DEMO", 108),
+    ("bars", "screens:DEMO@1m:rsi(14)", 107),
+    ("bars", "status:DEMO:S01", 107),
+    ("bars", "trades:DEMO:S01@1m", 107),
+    ("none", "screens:DEMO@7m:close>open", 102),
     ("none", BARS, 103),
+    ("none", "alerts:DEMO:S01@1m:rsi(14)>70", 103),
+    ("none", "trades:DEMO:S01", 103),
+    ("none", "status:DEMO", 103),
+    ("bars", "screens:DEMO@1m:close>open", 103),
+    ("venue", "status:OTHER", 103),
+    ("venue", "trades:DEMO:S01", 103),
+    ("all", "trades:DEMO:S99", 102),
+    ("all", "alerts:DEMO:S99@1m:close>open", 102),
+    ("all", "status:OTHER", 102),
+    ("all", "screens:OTHER@1m:close>open", 102),
     ("none", "bars:DEMO:S99@1m", 103),
     ("bars", "signals:DEMO:S01@1m:rsi(15)", 103),
     ("bars", "bars:OTHER:S01@1m", 103),
@@ -309,9 +321,25 @@ async def test_the_same_name_twice_is_error_105() -> None:
 
 async def test_an_engine_that_has_no_room_is_error_111_and_temporary() -> None:
     async with running() as service, service.connected() as peer:
-        service.engine.refusal = "no memory for one more expression"
+        refused = "no memory for one more expression"
+        service.engine.description = Description(warming=False, refused=refused, temporary=True)
         reply = await peer.ask(subscribe(RSI))
-    assert reply["error"] == {"code": 111, "message": "no memory for one more expression", "temporary": True}
+        assert reply["error"] == {"code": 111, "message": refused, "temporary": True}
+        service.engine.description = Description(warming=True)
+        assert "subscribe" in await peer.ask(subscribe(RSI, 3))
+
+
+async def test_what_an_engine_does_not_compute_at_all_is_error_108_in_its_words() -> None:
+    async with running() as service, service.connected() as peer:
+        service.engine.description = Description(warming=False, refused="DEMO has no quotes")
+        reply = await peer.ask(subscribe("quotes:DEMO:S01"))
+    assert reply["error"] == {"code": 108, "message": "DEMO has no quotes"}
+
+
+async def test_what_is_not_known_is_named_for_what_it_is() -> None:
+    async with running() as service, service.connected() as peer:
+        for channel, said in (("status:OTHER", "unknown venue OTHER"), ("bars:DEMO:S99@1m", "unknown instrument")):
+            assert said in (await peer.ask(subscribe(channel)))["error"]["message"]
 
 
 @pytest.mark.parametrize("method", ["publish", "presence", "presence_stats", "sub_refresh"])

@@ -34,13 +34,13 @@ class Engine:
         self.value = 0
         self.live: Publication | None = None
         self.repeats = False
-        self.refusal: str | None = None
+        self.description = Description(warming=True)
 
     def wanted(self, topic: int, channels: Sequence[str]) -> None:
         self.repeats = True
 
     def describe(self, topic: int, channel: str) -> Description:
-        return Description(warming=True, refused=self.refusal)
+        return self.description
 
     async def history(self, topic: int, channel: str, limit: int) -> Chart:
         return Chart(())
@@ -117,6 +117,8 @@ class HeldBack:
         self._broker = broker
         self.before = asyncio.Event()
         self.after = asyncio.Event()
+        self.reads = 0
+        self.unreadable = 0
 
     @property
     def unavailable(self) -> str | None:
@@ -126,6 +128,7 @@ class HeldBack:
         return self._broker.listen(listener)
 
     async def read(self, topic: int, since: Offset | None, channels: Sequence[str]) -> Held:
+        self.reads += 1
         await self.before.wait()
         held = await self._broker.read(topic, since, channels)
         await self.after.wait()
@@ -179,6 +182,10 @@ class Switch:
     @property
     def unavailable(self) -> str | None:
         return self.now.unavailable
+
+    @property
+    def unreadable(self) -> int:
+        return self.now.unreadable
 
     def listen(self, listener: Listener) -> AbstractAsyncContextManager[None]:
         return self.now.listen(listener)
@@ -487,10 +494,12 @@ async def test_what_is_subscribed_stays_wanted_and_what_was_left_does_not(clock:
 
 async def test_a_refused_channel_is_an_error_and_leaves_nothing_behind() -> None:
     async with bench() as b:
-        b.engine.refusal = "no memory"
-        with pytest.raises(ChannelRefusedError, match="no memory"):
-            await b.gateway.open(Client())
-        assert len(b.gateway.hub) == 0
+        for temporary in (True, False):
+            b.engine.description = Description(warming=False, refused="no memory", temporary=temporary)
+            with pytest.raises(ChannelRefusedError, match="no memory") as refused:
+                await b.gateway.open(Client())
+            assert refused.value.temporary is temporary
+            assert len(b.gateway.hub) == 0
 
 
 async def test_a_gateway_that_has_not_read_a_topic_yet_says_that_it_is_not_ready() -> None:
@@ -623,3 +632,28 @@ async def _interleave(
     assert offsets == sorted(offsets), "an offset decreased"
     if b.engine.value and b.engine.live is not None:
         assert client.values[-1:] == [b.engine.value], "the newest value never came"
+
+
+async def test_those_who_read_a_topic_at_once_share_a_read() -> None:
+    async with bench() as b:
+        held_back = HeldBack(b.broker)
+        b.gateway.use(held_back)
+        await b.engine.publish("FXF")
+        async with asyncio.TaskGroup() as tasks:
+            reading = [tasks.create_task(b.gateway.relay.read(0, Offset(n % 3), CHANNEL)) for n in range(20)]
+            await turn()
+            held_back.before.set()
+            held_back.after.set()
+        assert held_back.reads <= 2
+        for n, task in enumerate(reading):
+            assert {f.offset for f in task.result().finals} >= set(range(n % 3 + 1, 4))
+
+
+async def test_what_could_not_be_read_is_counted_once() -> None:
+    async with bench() as b:
+        held_back = HeldBack(b.broker)
+        b.gateway.use(held_back)
+        for so_far in (3, 3, 5):
+            held_back.unreadable = so_far
+            b.gateway.relay.tick()
+            assert b.gateway.registry.get_sample_value("gateway_unreadable_total") == so_far

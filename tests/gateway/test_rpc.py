@@ -1,6 +1,7 @@
 """What a client can ask without subscribing."""
 
 import asyncio
+import json
 import time
 from typing import Any
 
@@ -14,6 +15,7 @@ from standins.clock import ManualClock
 from standins.user_service import TokenRecord
 from tests.gateway.service import Peer, running
 from wire.catalogue import INDICATORS
+from wire.talib_functions import TALIB_FUNCTIONS
 
 CATALOGUE = {"AAA": ["X1"], "DEMO": ["S01", "S02", "S03"], "ZZZ": [f"Y{n:04}" for n in range(1500)]}
 
@@ -38,7 +40,8 @@ async def test_time_is_the_gateways() -> None:
 async def test_indicators_are_the_catalogue() -> None:
     async with running() as service, service.connected() as peer:
         listed = await result(peer, "indicators")
-    assert len(listed) == len(INDICATORS)
+    assert len(listed) == len(INDICATORS) + len(TALIB_FUNCTIONS)
+    assert len(json.dumps(listed)) < 192 * 1024
     (rsi,) = [entry for entry in listed if entry["name"] == "rsi(close,14)"]
     assert rsi["warm_up_bars"] == 14
     assert [parameter["name"] for parameter in rsi["parameters"]] == ["length"]
@@ -91,14 +94,14 @@ async def test_the_longest_list_fits_a_frame() -> None:
 async def test_instruments_that_no_channel_could_show_are_not_listed() -> None:
     async with running() as service:
         service.users.tokens["some"] = TokenRecord(
-            sub="5", channels=("bars:DEMO:S01@1m", "signals:ZZZ:Y000*@*:rsi(close,14)", "trades:AAA:*")
+            sub="5", channels=("bars:DEMO:S01@1m", "signals:ZZZ:Y000*@*:rsi(close,14)", "trades:DEMO:S03", "status:*")
         )
         await service.broker.announce(CATALOGUE)
         async with service.connected("some") as peer:
             listed = await result(peer, "instruments", {})
         async with service.connected("none") as peer:
             assert await result(peer, "instruments", {}) == []
-    assert [each["symbol"] for each in listed] == ["S01", *(f"Y000{n}" for n in range(10))]
+    assert [each["symbol"] for each in listed] == ["S01", "S03", *(f"Y000{n}" for n in range(10))]
 
 
 async def test_others_are_served_while_a_long_list_is_made(clock: ManualClock) -> None:
@@ -151,6 +154,14 @@ async def test_what_is_wrong_in_a_call_is_error_107_and_named(data: object, plac
             {"channel": "bars:DEMO:S01@1m"},
             {"canonical": "bars:DEMO:S01@1m", "outputs": [], "warm_up_bars": 0, "unstable_bars": 0},
         ),
+        (
+            {"channel": "screens:DEMO@1m: close > close[3]"},
+            {"canonical": "screens:DEMO@1m:close>close[3]", "outputs": [], "warm_up_bars": 3, "unstable_bars": 3},
+        ),
+        (
+            {"channel": "status:DEMO"},
+            {"canonical": "status:DEMO", "outputs": [], "warm_up_bars": 0, "unstable_bars": 0},
+        ),
     ],
 )
 async def test_validate_gives_the_canonical_form_and_the_warm_up(data: object, wanted: dict[str, Any]) -> None:
@@ -177,7 +188,8 @@ async def test_validate_names_the_outputs() -> None:
         ({"channel": "signals:DEMO:S01@1m:close +"}, 107, 8),
         ({"channel": "bars:DEMO"}, 107, None),
         ({"channel": "bars:DEMO:S01@7m"}, 102, None),
-        ({"channel": "trades:DEMO:S01"}, 108, None),
+        ({"channel": "trades:DEMO:S01@1m"}, 107, None),
+        ({"channel": "alerts:DEMO:S01@1m:close"}, 107, None),
     ],
 )
 async def test_what_a_subscribe_would_refuse_is_an_answer_and_no_error(

@@ -19,6 +19,8 @@ from tests.gateway.slow_reader import slow_reader
 from tests.waiting import until
 
 PATIENT = OutboxConfig(queue_bytes=64 * 1024, oldest_s=60.0, stalled_s=60.0)
+TRADES, STATUS = "trades:DEMO:S01", "status:DEMO"
+ALERT, SCREEN = "alerts:DEMO:S01@1m:close>open", "screens:DEMO@1m:close>open"
 SIZE = 2000
 """Bytes of a publication, about."""
 
@@ -158,20 +160,23 @@ async def test_a_slow_consumer_that_still_reads_is_told_3008() -> None:
 # who is not
 
 
-async def test_a_client_that_reads_slowly_but_steadily_gets_all_finals_in_order_and_the_newest_live_values() -> None:
+@pytest.mark.parametrize(("moving", "kept"), [(BARS, RSI_CANONICAL), (TRADES, ALERT), (STATUS, SCREEN)])
+async def test_a_client_that_reads_slowly_but_steadily_gets_all_finals_in_order_and_the_newest_live_values(
+    moving: str, kept: str
+) -> None:
     async with serving(PATIENT) as service, slow_reader(service) as slow:
-        await slow.ask(subscribe())
-        await slow.ask(subscribe(RSI))
+        await slow.ask({"id": 2, "subscribe": {"channel": moving}})
+        await slow.ask({"id": 3, "subscribe": {"channel": kept}})
         for number in range(1, 401):
-            await publish(service, number, final=False)
+            await publish(service, number, final=False, channel=moving)
             if number % 10 == 0:
-                await publish(service, number, final=True, channel=RSI_CANONICAL)
+                await publish(service, number, final=True, channel=kept)
             if congested(service) and number % 4 == 0:
                 await slow.read(SIZE)
-        while 400 not in numbers(slow.messages) or 400 not in numbers(slow.messages, RSI):
+        while 400 not in numbers(slow.messages, moving) or 400 not in numbers(slow.messages, kept):
             await slow.read()
-        assert numbers(slow.messages, RSI) == list(range(10, 401, 10))
-        live = numbers(slow.messages)
+        assert numbers(slow.messages, kept) == list(range(10, 401, 10))
+        live = numbers(slow.messages, moving)
         assert live == sorted(set(live))
         assert live[-1] == 400
         assert len(live) < 350

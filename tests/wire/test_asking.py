@@ -12,7 +12,9 @@ def test_questions_and_answers_come_back_as_they_were() -> None:
     assert decode_ask(encode(ASK)) == ASK
     assert decode_answer(encode(ANSWER)) == ANSWER
     assert decode_answer(encode(Answer(1, warming=True))) == Answer(1, warming=True)
-    assert decode_answer(encode(Answer(1, refused="no memory"))) == Answer(1, refused="no memory")
+    for temporary in (False, True):
+        refused = Answer(1, refused="no memory", temporary=temporary)
+        assert decode_answer(encode(refused)) == refused
 
 
 def test_what_is_wanted_is_a_list_of_channels() -> None:

@@ -121,3 +121,8 @@ def test_a_kind_or_timeframe_that_there_is_not_is_told_which_there_are(name: str
 def test_what_is_malformed_is_said_before_what_is_unknown() -> None:
     with pytest.raises(MalformedChannelError):
         parse("signals:BINANCE:BTCUSDT@2m:nonsense(")
+
+
+def test_what_follows_bars_has_finals_and_what_is_only_now_has_none() -> None:
+    finals = {kind for kind in ChannelKind if kind.has_finals}
+    assert finals == {ChannelKind.BARS, ChannelKind.SIGNALS, ChannelKind.ALERTS, ChannelKind.SCREENS}
