@@ -32,7 +32,10 @@ DEMO: Final = {
 }
 # The seam of the feeds, which all may know; the feeds themselves are an app's, or the command line's (--feed).
 FEED_SEAM: Final = {"engine.feeds", "engine.feeds.feed", "engine.feeds.errors"}
-FEED_READERS: Final = {"signal_service/feeds.py": {"engine.feeds.spec"}}
+FEED_READERS: Final = {
+    "signal_service/feeds.py": {"engine.feeds.spec"},
+    "signal_service/bench/bar_rows.py": {"engine.feeds.binance"},
+}
 
 # What computes: no coroutine, no clock, no logger, no chance. A module whose docstring says "Pure." or "Pure;" is held
 # to it too.

@@ -123,7 +123,12 @@ def test_what_runs_is_tested_in_the_same_versions() -> None:
 
 def test_every_dependency_of_the_project_is_used() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    modules = {"centrifuge-python": "centrifuge", "prometheus-client": "prometheus_client"}
+    modules = {
+        "centrifuge-python": "centrifuge",
+        "exchange-calendars": "exchange_calendars",
+        "prometheus-client": "prometheus_client",
+        "ta-lib": "talib",
+    }
     names = [Requirement(text).name for text in project["project"]["dependencies"]]
     code = "\n".join(text for name, text in texts() if name.endswith(".py") and not name.startswith("tests/"))
 
