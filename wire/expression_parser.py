@@ -134,11 +134,11 @@ def _value(syntax: Syntax, level: int) -> Expression:
     return expression
 
 
-def _condition(syntax: Syntax, operator: str, level: int) -> Expression:
-    """An operand that is a truth."""
+def _condition(syntax: Syntax, taker: str, level: int) -> Expression:
+    """An operand of `taker` that is a truth."""
     expression = _single(syntax, level)
     if not is_condition(expression):
-        raise fault("a number", _start(syntax), f'a condition beside "{operator}", such as close > open')
+        raise fault("a number", _start(syntax), f'a condition for "{taker}", such as close > open')
     return expression
 
 
@@ -175,6 +175,8 @@ def _named(name: str, arguments: tuple[Argument, ...], at: int, level: int) -> E
     for argument in arguments:
         if argument.name is not None:
             raise fault(f'"{argument.name}="', argument.at, f"{name}({wanted}) without names")
+    if function.of_condition:
+        return Function(name, tuple(_condition(argument.value, name, level + 1) for argument in arguments))
     return Function(name, tuple(_value(argument.value, level + 1) for argument in arguments))
 
 

@@ -10,14 +10,48 @@ from typing import Final
 
 from msgspec import Struct
 
+from wire.catalogue_types import PRICES
+
 EQUAL_WITHIN: Final = 1e-12
 """Numbers closer than this, relative to the larger of them, compare as equal."""
 
 NEXT_TO_NOTHING: Final = 1e-200
 """A divisor of `ratio` under this is none: all that smoothing leaves after thousands of bars without movement."""
 
-WINDOWS: Final = ("sum", "highest", "lowest", "moments")
-"""The kernels over the last n bars: ``kernel(x, n)``."""
+NEVER: Final = 100_000
+"""The bars after which a sum of all bars counts as settled: it always depends on where history began."""
+
+SERIES: Final = (*PRICES, "turnover", "count")
+"""The series that the bar has, for definitions: turnover is the sum of price x size, count the number of trades."""
+
+EVENTS: Final = ("turned", "held")
+"""What alerts and screens make of a condition; no text can call them."""
+
+WINDOWS: Final = (
+    "sum", "highest", "lowest", "moments", "weighted", "deviation", "since_highest", "since_lowest",
+)  # fmt: skip
+"""The kernels over the last n bars: ``kernel(x, n)``, or ``deviation(x, centre, n)``."""
+
+
+class Recursion(Struct, frozen=True):
+    """A kernel whose next value builds on its last: how many inputs, parameters and rows of value it has."""
+
+    inputs: int
+    parameters: int = 0
+    outputs: int = 1
+
+
+RECURSIONS: Final[Mapping[str, Recursion]] = MappingProxyType(
+    {
+        "total": Recursion(1),
+        "session": Recursion(1),
+        "barssince": Recursion(1),
+        "kama": Recursion(3),
+        "sar": Recursion(4, 2, 5),
+        "supertrend": Recursion(4, 0, 4),
+    }
+)
+"""The kernels called ``kernel(inputs, parameters, bars)``, settled after so many bars."""
 
 
 class Operation(Struct, frozen=True):
@@ -25,8 +59,10 @@ class Operation(Struct, frozen=True):
 
     `inputs` are their places in the program. `ready` counts the bars that an instrument needs for a value, the bar
     of the value included; `settled` those after which the value no longer depends on where its history began.
-    The kernels: a price by its name, ``number(value)``, ``constant(close; value)`` (a number once the instrument has
-    traded), ``ago(x; k)``, ``smooth(x; n, a)``, WINDOWS, and the elementwise functions of ELEMENTWISE.
+    The kernels: one of SERIES by its name, ``number(value)``, ``constant(close; value)`` (a number once the instrument
+    has traded), ``ago(x; k)``, ``smooth(x; n, a)``, WINDOWS, RECURSIONS, and the functions of ELEMENTWISE;
+    ``talib:NAME(...; parameters)`` is a function of TA-Lib. One with several `outputs` is only read by
+    ``output(it; k)``, which picks one.
     """
 
     kernel: str
@@ -34,6 +70,11 @@ class Operation(Struct, frozen=True):
     parameters: tuple[float, ...]
     ready: int
     settled: int
+    outputs: int = 1
+
+
+TALIB: Final = "talib:"
+"""What the name of a kernel begins with that is a function of TA-Lib."""
 
 
 class Program(Struct, frozen=True):
@@ -75,6 +116,7 @@ ELEMENTWISE: Final[Mapping[str, Callable[..., float]]] = MappingProxyType(
         "divide": lambda a, b: a / b + 0.0 if b else 0.0,
         "negative": lambda a: 0 - a,
         "abs": abs,
+        "sign": lambda a: float((a > 0) - (a < 0)),
         "sqrt": lambda a: sqrt(max(a, 0)),
         "min": min,
         "max": max,

@@ -16,7 +16,7 @@ Step = Callable[..., Column]
 
 
 def price(name: str) -> Step:
-    """A series that the bar has: open, high, low, close or volume."""
+    """A series that the bar has, one of wire.program.SERIES."""
     read = attrgetter(name)
     return lambda instant: instant.pick(read(instant.columns))
 
@@ -30,6 +30,11 @@ def number(value: float) -> Step:
 def constant(value: float) -> Step:
     """A number wherever there is a price."""
     return lambda _instant, close: np.where(np.isnan(close), np.nan, value)
+
+
+def output(place: int) -> Step:
+    """One of several outputs."""
+    return lambda _instant, outputs: outputs[place]
 
 
 def elementwise(kernel: str) -> Step:
@@ -99,6 +104,7 @@ FUNCTIONS: Final[Mapping[str, Callable[..., Column]]] = MappingProxyType(
         "divide": divide,
         "negative": lambda a: np.subtract(0.0, a),
         "abs": np.abs,
+        "sign": np.sign,
         "sqrt": lambda a: np.sqrt(np.maximum(a, 0.0)),
         "min": np.minimum,
         "max": np.maximum,

@@ -73,8 +73,8 @@ class Instant:
         self._found: dict[tuple[int, int, int], tuple[Slots, NDArray[np.int64]] | None] = {}
 
     def pick(self, column: Column) -> Column:
-        """Of a column of all slots, those in hand."""
-        return column if self.slots is None else column.take(self.slots)
+        """Of a column of all slots, or of several with the slots as last axis, those in hand."""
+        return column if self.slots is None else column.take(self.slots, axis=-1)
 
     def young(self, low: int, high: int, began: int) -> tuple[Slots, NDArray[np.int64]] | None:
         """The slots with low < bars <= high, and by how many over `low`; None if there are none.

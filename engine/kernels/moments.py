@@ -1,8 +1,13 @@
 """Moments: the variance of the last n bars. Pure; no I/O."""
 
+from collections.abc import Sequence
+from typing import Any, Final
+
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.kernels.instant import Column, Instant
+from engine.kernels.node import State
 
 
 class Moments:
@@ -15,6 +20,8 @@ class Moments:
     Merging follows Chan, Golub and LeVeque, Updating Formulae and a Pairwise Algorithm for Computing Sample
     Variances (1979).
     """
+
+    VERSION: Final = 1
 
     def __init__(self, width: int, n: int) -> None:
         self._n, self._size, self._block = n, n - 1, n // 2
@@ -54,6 +61,18 @@ class Moments:
             self._rest = (self._first, *(self._front if older == 0 else self._prefix))
         if head == block - 1:
             self._turn(x)
+
+    def state(self) -> State:
+        """The two blocks, their references, and what has been merged of them."""
+        blocks = (self._new, self._middle, self._newest_of_old, self._newest_of_middle, self._first)
+        return (*blocks, *self._total, *self._prefix, *self._front, *self._rest)
+
+    def restore(self, state: Sequence[NDArray[Any]]) -> None:
+        """Goes on from a state."""
+        new, middle, self._newest_of_old, self._newest_of_middle, self._first, *merged = state
+        self._new, self._middle = new.copy(), middle.copy()
+        self._total, self._prefix, self._front = ((merged[i], merged[i + 1]) for i in (0, 2, 4))
+        self._rest = (merged[6], merged[7], merged[8])
 
     def _push(self, x: Column, head: int) -> None:
         """Adds `x`, the `head`-th bar of the new block, to what is merged from the block's begin."""

@@ -1,11 +1,13 @@
 """Smooth: exponential averages, of which ema and rma are two. Pure; no I/O."""
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.kernels.instant import Column, Instant, Slots
+from engine.kernels.node import State
 
 FLUSH_EVERY: Final = 32
 """At every so many boundaries what has decayed to next to nothing becomes 0: denormals slow a step eleven times."""
@@ -18,6 +20,8 @@ class Smooth:
 
     The first of them is that of a slot's bar `first`, counted from 1 at boundary `began` + 1 or at the slot's birth.
     """
+
+    VERSION: Final = 1
 
     def __init__(self, width: int, began: int, first: int, n: int, weight: float) -> None:
         self._began = began
@@ -47,6 +51,14 @@ class Smooth:
             value = value.copy()
             value[young[0]] = self._seed(instant, x, *young)
         self._average = value
+
+    def state(self) -> State:
+        """The averages, or the means so far."""
+        return (self._average,)
+
+    def restore(self, state: Sequence[NDArray[Any]]) -> None:
+        """Goes on from a state."""
+        (self._average,) = state
 
     def _seed(self, instant: Instant, x: Column, slots: Slots, count: NDArray[np.int64]) -> Column:
         """The mean of the first values of x, `count` of them with this one."""

@@ -1,12 +1,14 @@
 """Window: the sum, the highest and the lowest of the last n bars. Pure; no I/O."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.kernels.instant import Column, Instant
+from engine.kernels.node import State
 
 MERGES: Final[Mapping[str, np.ufunc]] = MappingProxyType({"sum": np.add, "highest": np.maximum, "lowest": np.minimum})
 
@@ -25,6 +27,8 @@ class Window:
     nothing drifts, zeros are exact and a NaN lives as long as its window. How bars are merged follows from the
     boundaries' numbers alone.
     """
+
+    VERSION: Final = 1
 
     def __init__(self, width: int, merge: np.ufunc, n: int) -> None:
         self._merge = merge
@@ -57,3 +61,12 @@ class Window:
             self._rest = merge(middle[1], self._prefix) if block > 1 else self._prefix
         if head == block - 1:
             self._new, self._middle, self._total = middle, new, self._prefix
+
+    def state(self) -> State:
+        """The two blocks and what has been merged of them."""
+        return self._new, self._middle, self._total, self._prefix, self._front, self._rest
+
+    def restore(self, state: Sequence[NDArray[Any]]) -> None:
+        """Goes on from a state."""
+        new, middle, self._total, self._prefix, self._front, self._rest = state
+        self._new, self._middle = new.copy(), middle.copy()

@@ -1,9 +1,11 @@
-"""Bars to compute on: random markets and a recorded one. Every array has shape (bars, slots)."""
+"""Bars to compute on: random markets and recorded ones. Every array has shape (bars, slots)."""
 
 import gzip
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import ZipFile
 
 import msgspec
 import numpy as np
@@ -53,6 +55,11 @@ class Market:
         return Market(*[*prices, np.where(before, 0.0, self.volume)])
 
 
+def columns(market: Market) -> tuple[Prices, ...]:
+    """Open, high, low, close and volume."""
+    return market.open, market.high, market.low, market.close, market.volume
+
+
 def random_market(seed: int, bars: int, slots: int = 1) -> Market:
     """A random walk from about 100, with jumps, stretches without a trade, and prices on a grid of a cent."""
     random = np.random.default_rng(seed)
@@ -70,30 +77,61 @@ def random_market(seed: int, bars: int, slots: int = 1) -> Market:
     return Market(opened, high, low, close, np.where(moves == 0, 0, np.round(1000 * random.random(shape))))
 
 
-def recorded_market(recordings: Path) -> Market:
-    """The bars of one second of the recorded perpetual BTCUSDT; a second without a trade is flat."""
-    bars: dict[int, list[float]] = {}
-    for price, size, second in _trades(recordings / "binance-usdm-btcusdt-20240808.gz"):
-        bar = bars.setdefault(second, [price, price, price, price, 0.0])
-        bar[1], bar[2], bar[3] = max(bar[1], price), min(bar[2], price), price
-        bar[4] += size
-    rows: list[list[float]] = []
-    for second in range(min(bars), max(bars) + 1):
-        last = rows[-1][3] if rows else 0.0
-        rows.append(bars.get(second, [last, last, last, last, 0.0]))
-    return Market(*(np.array(column)[:, None] for column in zip(*rows, strict=True)))
+Trade = tuple[float, float, int]
+"""Price, size, and the exchange's time in ms."""
 
 
-def _trades(recording: Path) -> list[tuple[float, float, int]]:
-    """(price, size, second) of each trade, in the order of the exchange's time."""
-    trades: list[tuple[int, float, float]] = []
+def perpetual_market(recordings: Path) -> Market:
+    """The bars of 200 ms of the recorded perpetual BTCUSDT; flat where there was no trade."""
+    return _time_bars(_crypto_trades(recordings / "binance-usdm-btcusdt-20240808.gz"), 200)
+
+
+def spot_market(recordings: Path) -> Market:
+    """The bars of four trades each of the recorded spot ETHUSDT."""
+    trades = _crypto_trades(recordings / "binance-spot-ethusdt-20240808.gz")
+    return _market([_bar(trades[place : place + 4]) for place in range(0, len(trades), 4)])
+
+
+def equity_market(recordings: Path) -> Market:
+    """The bars of 15 seconds of the recorded regular session of AIG, on a grid of a cent."""
+    trades: list[Trade] = []
+    with ZipFile(recordings / "lean-aig-20131009-trade.zip") as recording:
+        lines = recording.read("20131009_aig_Trade_Tick.csv").decode("ascii").splitlines()
+    for line in lines:
+        time, price, size, _ = line.split(",", 3)
+        if 34_200_000 <= int(time) < 57_600_000:
+            trades.append((round(int(price) / 10_000, 2), float(size), int(time)))
+    return _time_bars(trades, 15_000)
+
+
+def _crypto_trades(recording: Path) -> list[Trade]:
+    trades: list[Trade] = []
     with gzip.open(recording) as lines:
         for line in lines:
             if b"@trade" in line:
                 trade = msgspec.json.decode(line.split(b" ", 1)[1])["data"]
-                trades.append((trade["T"], float(trade["p"]), float(trade["q"])))
-    trades.sort(key=lambda trade: trade[0])
-    return [(price, size, time // 1000) for time, price, size in trades]
+                trades.append((float(trade["p"]), float(trade["q"]), trade["T"]))
+    return sorted(trades, key=lambda trade: trade[2])
+
+
+def _time_bars(trades: Sequence[Trade], length_ms: int) -> Market:
+    by_time: dict[int, list[Trade]] = {}
+    for trade in trades:
+        by_time.setdefault(trade[2] // length_ms, []).append(trade)
+    bars: list[tuple[float, ...]] = []
+    for time in range(min(by_time), max(by_time) + 1):
+        close = bars[-1][3] if bars else 0.0
+        bars.append(_bar(by_time[time]) if time in by_time else (close, close, close, close, 0.0))
+    return _market(bars)
+
+
+def _bar(trades: Sequence[Trade]) -> tuple[float, ...]:
+    prices = [price for price, _, _ in trades]
+    return prices[0], max(prices), min(prices), prices[-1], math.fsum(size for _, size, _ in trades)
+
+
+def _market(bars: Sequence[tuple[float, ...]]) -> Market:
+    return Market(*(np.array(column)[:, None] for column in zip(*bars, strict=True)))
 
 
 def computed(texts: Sequence[str], market: Market) -> list[Prices]:

@@ -3,7 +3,7 @@ import pytest
 from engine.compile import MAX_KEY, build_node, node_keys
 from engine.errors import GraphError
 from wire.expression import parse
-from wire.program import ELEMENTWISE, WINDOWS, Operation
+from wire.program import ELEMENTWISE, RECURSIONS, SERIES, WINDOWS, Operation
 from wire.program_builder import build_program
 
 
@@ -50,13 +50,19 @@ def test_a_key_stays_short_however_deep_the_expression() -> None:
     assert len(set(keys)) == len(keys)
 
 
-@pytest.mark.parametrize("kernel", [*ELEMENTWISE, *WINDOWS, "close", "number", "constant", "ago", "smooth"])
+_MEMORIES = (*WINDOWS, *RECURSIONS, "ago", "smooth")
+
+
+@pytest.mark.parametrize("kernel", [*ELEMENTWISE, *SERIES, "number", "constant", "output", *_MEMORIES])
 def test_every_kernel_of_a_program_has_a_node(kernel: str) -> None:
-    node = build_node(Operation(kernel, (), (3.0, 0.5)[: 2 if kernel == "smooth" else 1], 5, 6), 4, 10)
-    assert (node.ready, node.settled, node.began, node.value.shape) == (5, 6, 10, (4,))
-    assert (node.keep is not None) == (kernel in (*WINDOWS, "ago", "smooth"))
+    parameters = (3.0, 0.5)[: 2 if kernel in ("smooth", "sar") else 1]
+    outputs = RECURSIONS[kernel].outputs if kernel in RECURSIONS else 1
+    node = build_node(Operation(kernel, (), parameters, 5, 6, outputs), 4, 10)
+    shape = (4,) if outputs == 1 else (outputs, 4)
+    assert (node.ready, node.settled, node.began, node.value.shape) == (5, 6, 10, shape)
+    assert (node.kernel is not None) == (node.keep is not None) == (kernel in _MEMORIES)
 
 
 def test_an_unknown_kernel_is_refused() -> None:
-    with pytest.raises(GraphError, match=r"expected a kernel of wire\.program, found 'kama'"):
-        build_node(Operation("kama", (), (), 1, 1), 4, 0)
+    with pytest.raises(GraphError, match=r"expected a kernel of wire\.program, found 'exp'"):
+        build_node(Operation("exp", (), (), 1, 1), 4, 0)

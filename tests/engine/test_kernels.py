@@ -1,6 +1,5 @@
 import math
-from collections.abc import Callable, Sequence
-from fractions import Fraction
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import pytest
@@ -8,16 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.kernels.apply import FUNCTIONS
+from engine.kernels.blocks import Extreme, Weighted
+from engine.kernels.deviation import Deviation
+from engine.kernels.follow import Kama
 from engine.kernels.instant import Births, Column, Instant
 from engine.kernels.moments import Moments
+from engine.kernels.node import Kernel
 from engine.kernels.smooth import FLUSHED, Smooth
 from engine.kernels.window import Window
+from tests.engine.exact import hard_cases, noise, sum_error, variance_error, walk, with_bad_ticks
 from tests.engine.market_columns import Prices, random_market, same_bits
 from wire.program import ELEMENTWISE
 
 WITHIN = 1e-12
-
-Kernel = Smooth | Window | Moments
 
 
 def _run(kernel: Kernel, x: Prices) -> Prices:
@@ -33,78 +35,29 @@ def _run(kernel: Kernel, x: Prices) -> Prices:
     return np.array(values)
 
 
-# Exact arithmetic: every price as a whole multiple of 2**-SCALE.
-SCALE = 160
-
-
-def _exact(values: Sequence[float]) -> list[int]:
-    exact = [Fraction(value) * 2**SCALE for value in values]
-    assert all(value.denominator == 1 for value in exact)
-    return [value.numerator for value in exact]
-
-
-def _sum_error(sums: Sequence[float], x: Sequence[int], n: int, start: int) -> float:
-    """The largest error of sums of n bars from bar `start` on, relative to the sum of their absolutes."""
-    worst = 0.0
-    for place in range(max(start, n - 1), len(x), 23):
-        window = x[place - n + 1 : place + 1]
-        error = abs(Fraction(sums[place]) * 2**SCALE - sum(window))
-        worst = max(worst, float(error / max(sum(map(abs, window)), 1)))
-    return worst
-
-
-def _variance_error(variances: Sequence[float], x: Sequence[int], n: int, start: int) -> float:
-    """The largest relative error of variances of n bars from bar `start` on."""
-    worst = 0.0
-    for place in range(max(start, n - 1), len(x), 23):
-        window = x[place - n + 1 : place + 1]
-        exact = n * sum(value * value for value in window) - sum(window) ** 2  # n² times the variance
-        found = Fraction(variances[place]) * n * n * 2 ** (2 * SCALE)
-        worst = max(worst, float(abs(found - exact) / exact) if exact else float(found))
-    return worst
-
-
-def _walk(level: float, step: float, bars: int) -> Prices:
-    random = np.random.default_rng(5)
-    return level * np.exp(np.cumsum(random.normal(0, step, bars)))
-
-
-def _noise(level: float, size: float, bars: int) -> Prices:
-    return np.asarray(level + np.random.default_rng(6).normal(0, size, bars))
-
-
-def _with_bad_tick(prices: Prices, at: int) -> Prices:
-    bad = prices.copy()
-    bad[at] *= 1000
-    return bad
-
-
 BARS = 20_000
+CASES = hard_cases(BARS)
 
-CASES: dict[str, Prices] = {
-    "a walk at 1e5": _walk(1e5, 1e-3, BARS),
-    "a walk at 1e-5": _walk(1e-5, 1e-3, BARS),
-    "a quiet market at 1e5": _noise(1e5, 1e-7, BARS),
-    "a quiet market at 1e-5": _noise(1e-5, 1e-15, BARS),
-    "one bad tick": _with_bad_tick(_walk(1e5, 1e-4, BARS), 10_003),
-    "a bad tick in a quiet market": _with_bad_tick(_noise(1e5, 1e-7, BARS), 10_003),
-    "a fall from 1e5 to 1e-5": np.concatenate([_noise(1e5, 1.0, BARS // 2), _noise(1e-5, 1e-10, BARS // 2)]),
-    "a slow fall from 1e5 to 1e-5": np.geomspace(1e5, 1e-5, BARS) * _walk(1.0, 1e-4, BARS),
-}
+
+def _worst(
+    error: Callable[[float, Sequence[float]], float], values: Prices, x: Prices, n: int, places: Iterable[int]
+) -> float:
+    """The largest error of the windows of n bars that end at `places`."""
+    return max(error(values.item(place), x[place - n + 1 : place + 1].tolist()) for place in places if place >= n - 1)
 
 
 @pytest.mark.parametrize("n", [2, 20])
 def test_a_sum_is_exact_to_a_few_roundings_whatever_came_before(n: int) -> None:
     values = _run(Window(len(CASES), np.add, n), np.array(list(CASES.values())).T)
     for slot, (case, prices) in enumerate(CASES.items()):
-        assert _sum_error(values[:, slot].tolist(), _exact(prices.tolist()), n, 0) <= WITHIN, case
+        assert _worst(sum_error, values[:, slot], prices, n, range(0, BARS, 23)) <= WITHIN, case
 
 
 @pytest.mark.parametrize("n", [2, 20])
 def test_a_variance_is_exact_to_a_few_roundings_whatever_came_before(n: int) -> None:
     values = _run(Moments(len(CASES), n), np.array(list(CASES.values())).T)
     for slot, (case, prices) in enumerate(CASES.items()):
-        assert _variance_error(values[:, slot].tolist(), _exact(prices.tolist()), n, 0) <= WITHIN, case
+        assert _worst(variance_error, values[:, slot], prices, n, range(0, BARS, 23)) <= WITHIN, case
 
 
 @pytest.mark.parametrize("n", [2, 3, 7, 20])
@@ -112,24 +65,22 @@ def test_a_variance_is_exact_to_a_few_roundings_whatever_came_before(n: int) -> 
 def test_a_variance_is_exact_wherever_in_the_turn_of_its_window_the_price_jumps(n: int, event: str) -> None:
     phases = range(2 * n)
     bars = 10 * n
-    quiet, low = _noise(1e5, 1e-7, bars), _noise(1e-5, 1e-12, bars)
+    quiet, low = noise(1e5, 1e-7, bars), noise(1e-5, 1e-12, bars)
     columns = [
         np.where(np.arange(bars) < 3 * n + phase, quiet, low)
         if event == "fall"
-        else _with_bad_tick(quiet, 3 * n + phase)
+        else with_bad_ticks(quiet, [3 * n + phase])
         for phase in phases
     ]
     values = _run(Moments(len(columns), n), np.array(columns).T)
     for slot, prices in enumerate(columns):
-        exact = _exact(prices.tolist())
-        for start in range(23):
-            assert _variance_error(values[:, slot].tolist(), exact, n, start) <= WITHIN, slot
+        assert _worst(variance_error, values[:, slot], prices, n, range(bars)) <= WITHIN, slot
 
 
 def test_a_window_without_movement_is_exactly_flat_as_soon_as_it_is_full() -> None:
-    x = np.concatenate([_walk(100, 0.1, 50), np.full(60, 7.3)])[:, None]
+    x = np.concatenate([walk(100, 0.1, 50), np.full(60, 7.3)])[:, None]
     assert np.all(_run(Moments(1, 20), x)[69:] == 0)
-    x = np.concatenate([_walk(100, 0.1, 50), np.zeros(60)])[:, None]
+    x = np.concatenate([walk(100, 0.1, 50), np.zeros(60)])[:, None]
     assert np.all(_run(Window(1, np.add, 20), x)[69:] == 0)
 
 
@@ -147,9 +98,10 @@ def test_a_window_holds_the_last_n_bars_and_nothing_else(
 
 @pytest.mark.parametrize("n", [2, 3, 20])
 def test_a_nan_lives_as_long_as_its_window(n: int) -> None:
-    x = _walk(100, 0.01, 120)[:, None]
+    x = walk(100, 0.01, 120)[:, None]
     x[60] = np.nan
-    for kernel in (Window(1, np.add, n), Window(1, np.maximum, n), Moments(1, n)):
+    kernels: list[Kernel] = [Window(1, np.add, n), Window(1, np.maximum, n), Moments(1, n), Weighted(1, n)]
+    for kernel in [*kernels, Extreme(1, n, lowest=False), Extreme(1, n, lowest=True)]:
         values = _run(kernel, x)[n:, 0]
         assert np.flatnonzero(np.isnan(values)).tolist() == list(range(60 - n, 60))
 
@@ -184,7 +136,7 @@ def test_a_nan_goes_through_every_elementwise_function(kernel: str) -> None:
 
 
 def _arity(kernel: str) -> int:
-    return {"ratio": 3, "negative": 1, "abs": 1, "sqrt": 1, "not": 1}.get(kernel, 2)
+    return {"ratio": 3, "negative": 1, "abs": 1, "sign": 1, "sqrt": 1, "not": 1}.get(kernel, 2)
 
 
 @given(
@@ -223,11 +175,25 @@ def test_an_average_decays_to_0_and_is_never_long_denormal() -> None:
     assert denormal.sum() <= 32
 
 
+def test_an_adaptive_average_decays_to_0_and_is_never_long_denormal() -> None:
+    kernel, bar, births = Kama(1), random_market(1, 1, 1).bar(0), Births.none(1, 0)
+    values = []
+    for number in range(1, 4_001):
+        inputs = (np.zeros(1), np.full(1, 0.25), np.ones(1))
+        values.append(kernel.step(Instant(bar, number, births), *inputs))
+        kernel.keep(Instant(bar, number, births), values[-1], *inputs)
+    column = np.array(values)[:, 0]
+    assert np.all(column[:2_000] > 0)
+    assert column[-1] == 0
+    assert ((column != 0) & (np.abs(column) < FLUSHED)).sum() <= 32
+
+
 def test_rows_are_only_read_and_columns_handed_out_are_not_written_to_again() -> None:
-    x: list[Column] = list(_walk(100, 0.1, 200).reshape(100, 2))
+    x: list[Column] = list(walk(100, 0.1, 200).reshape(100, 2))
     for row in x:
         row.setflags(write=False)
-    for kernel in (Window(2, np.add, 7), Moments(2, 7), Smooth(2, 0, 1, 7, 0.25)):
+    kernels: list[Kernel] = [Window(2, np.add, 7), Moments(2, 7), Smooth(2, 0, 1, 7, 0.25), Weighted(2, 7)]
+    for kernel in [*kernels, Extreme(2, 7, lowest=True)]:
         births = Births.none(2, 0).joined(1, np.zeros(2))
         handed_out: list[tuple[Column, Column]] = []
         for number, row in enumerate(x, 1):
@@ -236,3 +202,34 @@ def test_rows_are_only_read_and_columns_handed_out_are_not_written_to_again() ->
             kernel.keep(instant, value, row)
             handed_out.append((value, value.copy()))
         assert all(same_bits(value, copy) for value, copy in handed_out)
+
+
+@given(st.integers(2, 40), st.integers(0, 2**32))
+def test_a_weighted_sum_takes_the_oldest_once_and_the_newest_n_times(n: int, seed: int) -> None:
+    x = np.random.default_rng(seed).integers(-1000, 1000, (120, 1)).astype(float)
+    values = _run(Weighted(1, n), x)[:, 0]
+    assert np.all(np.isnan(values[: n - 1]))
+    for place in range(n - 1, len(x)):
+        assert values[place] == sum(weight * x[place - n + weight, 0] for weight in range(1, n + 1))
+
+
+@given(st.integers(2, 40), st.integers(0, 2**32), st.booleans())
+def test_an_extreme_is_told_by_its_newest_bar(n: int, seed: int, lowest: bool) -> None:
+    x = np.random.default_rng(seed).integers(0, 6, (120, 1)).astype(float)
+    values = _run(Extreme(1, n, lowest=lowest), x)[:, 0]
+    assert np.all(np.isnan(values[: n - 1]))
+    for place in range(n - 1, len(x)):
+        newest_first = x[place - n + 1 : place + 1, 0][::-1].tolist()
+        assert values[place] == newest_first.index((min if lowest else max)(newest_first))
+
+
+@given(st.integers(2, 40), st.integers(0, 2**32))
+def test_a_deviation_is_the_mean_distance_of_the_window_from_its_centre(n: int, seed: int) -> None:
+    x = np.random.default_rng(seed).integers(-1000, 1000, (60, 2)).astype(float)
+    kernel, bar = Deviation(2, n), random_market(seed=1, bars=1, slots=2).bar(0)
+    for place, row in enumerate(x):
+        instant = Instant(bar, place + 1, Births.none(2, 0))
+        value = kernel.step(instant, row, np.array([0.5, 3.0]))
+        kernel.keep(instant, value, row, row)
+        window = np.abs(x[place - n + 1 : place + 1] - [0.5, 3.0])
+        assert np.isnan(value).all() if place < n - 1 else value.tolist() == [sum(a) / n for a in window.T.tolist()]

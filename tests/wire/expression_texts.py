@@ -23,7 +23,7 @@ from wire.expression import (
 )
 from wire.program_builder import build_program
 
-SERIES = ("open", "high", "low", "close", "volume", "hl2", "hlc3", "ohlc4")
+SERIES = ("open", "high", "low", "close", "volume", "hl2", "hlc3", "ohlc4", "traded")
 
 
 def _within_limits(expression: Expression) -> bool:
@@ -89,10 +89,16 @@ def _larger(inner: st.SearchStrategy[Expression]) -> st.SearchStrategy[Expressio
     )
 
 
-values: st.SearchStrategy[Expression] = st.recursive(_leaves, _larger, max_leaves=5)
+values: st.SearchStrategy[Expression] = st.deferred(lambda: _values | st.builds(_barssince, conditions))
 
-_comparisons = st.builds(Binary, st.sampled_from([">", "<", ">=", "<=", "==", "!="]), values, values)
-_crossings = st.builds(Function, st.sampled_from(["cross", "crossover", "crossunder"]), st.tuples(values, values))
+_values: st.SearchStrategy[Expression] = st.recursive(_leaves, _larger, max_leaves=5)
+_comparisons = st.builds(Binary, st.sampled_from([">", "<", ">=", "<=", "==", "!="]), _values, _values)
+_crossings = st.builds(Function, st.sampled_from(["cross", "crossover", "crossunder"]), st.tuples(_values, _values))
+
+
+def _barssince(condition: Expression) -> Expression:
+    return Function("barssince", (condition,))
+
 
 conditions: st.SearchStrategy[Expression] = st.recursive(
     _comparisons | _crossings,
@@ -100,6 +106,7 @@ conditions: st.SearchStrategy[Expression] = st.recursive(
         st.builds(Binary, st.sampled_from(["and", "or"]), inner, inner),
         st.builds(Not, inner),
         st.builds(Ago, inner, _bars),
+        st.builds(Binary, st.sampled_from([">", "<="]), st.builds(_barssince, inner), _values),
     ),
     max_leaves=4,
 )
