@@ -7,65 +7,21 @@ sequence of ticks, never on where it was cut into batches nor on when `advance` 
 """
 
 from collections import deque
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Self
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
+from engine.offset_window import NEVER, OffsetWindow
 from wire.market import NS_PER_S
 
-WINDOW_SECONDS: Final = 60
 AHEAD_NS: Final = NS_PER_S
-NEVER: Final = -(1 << 62)
+# The lag of a tick of another connection: one that sets no offset and is never refused.
+_NOT_OURS: Final = 1 << 62
 # After a refused tick this many are judged one by one before a run of them is tried at once again.
 _STRIDE: Final = 64
-
-
-class OffsetWindow:
-    """The least `received - event` over the current and the 59 previous whole seconds of receipt.
-
-    If no tick came in for a minute, the last offset stands, and counts for the second in which the next one comes.
-    """
-
-    __slots__ = ("_minima", "peak_ns")
-
-    def __init__(self, minima: Iterable[tuple[int, int]] = (), peak_ns: int = NEVER) -> None:
-        # (second, least): both rise from the front, whose least is the offset; the last is the newest second.
-        self._minima = deque(minima)
-        # How far the corrected clock had come when the offset last rose: it does not run back.
-        self.peak_ns = peak_ns
-
-    def __len__(self) -> int:
-        return len(self._minima)
-
-    def copy(self) -> Self:
-        """A window that goes its own way from here; at most 60 entries."""
-        return type(self)(self._minima, self.peak_ns)
-
-    def offset_at(self, second: int) -> int:
-        """The offset in ns at this whole second of receipt, which never decreases from call to call."""
-        minima = self._minima
-        while len(minima) > 1 and minima[0][0] <= second - WINDOW_SECONDS:
-            expired, least = minima.popleft()
-            self.peak_ns = max(self.peak_ns, (expired + WINDOW_SECONDS) * NS_PER_S - 1 - least)
-        return minima[0][1]
-
-    def offset_for_tick(self, second: int) -> int:
-        """The offset in ns that a tick received in this second is judged by."""
-        offset = self.offset_at(second)
-        if self._minima[0][0] <= second - WINDOW_SECONDS:
-            self._minima[0] = (second, offset)
-        return offset
-
-    def add(self, second: int, lag_ns: int) -> None:
-        """Take in a lag of this second; it replaces what is neither less nor newer."""
-        minima = self._minima
-        while minima and minima[-1][1] >= lag_ns:
-            minima.pop()
-        if not minima or minima[-1][0] < second:
-            minima.append((second, lag_ns))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,7 +62,8 @@ class _Judgement:
         bounds = [*starts.tolist(), stop]
         for at, low, begin, end in zip(seconds, least, bounds, bounds[1:], strict=False):
             peak = window.peak_ns
-            base = window.offset_for_tick(at)
+            ours = low != _NOT_OURS
+            base = window.offset_for_tick(at) if ours else window.offset_at(at)
             if window.peak_ns > peak:
                 self.peaks.append((begin, window.peak_ns))
             if low >= base:
@@ -119,8 +76,20 @@ class _Judgement:
                     refused = self.lag[begin:end] < bound
                     if refused.any():
                         return begin + int(np.argmax(refused))
-            window.add(at, low)
+            if ours:
+                window.add(at, low)
         return stop
+
+
+class WatermarkState(Struct, frozen=True):
+    """All that a watermark has come to know."""
+
+    value_ns: int
+    refused: int
+    received_ns: int
+    minima: tuple[tuple[int, int], ...]
+    peak_ns: int
+    refused_lags: tuple[int, ...]
 
 
 class Watermark:
@@ -140,16 +109,27 @@ class Watermark:
         self._received_ns = NEVER
         self._refused_lags: deque[int] = deque(maxlen=3)
 
-    def observe(self, event_ns: NDArray[np.int64], received_ns: NDArray[np.int64]) -> Passage:
+    @property
+    def received_ns(self) -> int:
+        """Up to which time of receipt it has come."""
+        return self._received_ns
+
+    def observe(
+        self, event_ns: NDArray[np.int64], received_ns: NDArray[np.int64], ours: NDArray[np.bool_] | None = None
+    ) -> Passage:
         """Take in the ticks of a batch, at least one, in order of receipt.
 
-        A receipt stamped earlier than the one before it counts as received with that one.
+        A receipt stamped earlier than the one before it counts as received with that one. `ours` marks those of this
+        connection, None all; the others only let the time pass. The first ever must be ours.
         """
         received = np.maximum.accumulate(received_ns)
         if received[0] < self._received_ns:
             np.maximum(received, self._received_ns, out=received)
         self._received_ns = int(received[-1])
-        judged = _Judgement(received, received - event_ns)
+        lag = received - event_ns
+        if ours is not None:
+            lag[~ours] = _NOT_OURS
+        judged = _Judgement(received, lag)
         if len(self._window) == 0:
             self._window.add(int(received[0]) // NS_PER_S, int(judged.lag[0]))
         self._judge(judged)
@@ -159,6 +139,8 @@ class Watermark:
             clock[index] = max(int(clock[index]), peak)
         clock -= self._grace_ns + self._idle_ns
         reach = np.maximum(event_ns - self._grace_ns, clock)
+        if ours is not None:
+            reach[~ours] = clock[~ours]
         refused = np.array(judged.refused, np.intp)
         reach[refused] = clock[refused]
         after = np.maximum.accumulate(reach)
@@ -184,6 +166,20 @@ class Watermark:
             self.value_ns = max(self.value_ns, clock - self._grace_ns - self._idle_ns)
         return self.value_ns
 
+    def state(self) -> WatermarkState:
+        """All that it has come to know."""
+        minima, peak_ns = self._window.state()
+        return WatermarkState(
+            self.value_ns, self.refused, self._received_ns, minima, peak_ns, tuple(self._refused_lags)
+        )
+
+    def restore(self, state: WatermarkState) -> Self:
+        """Know what `state` gave, and nothing else."""
+        self.value_ns, self.refused, self._received_ns = state.value_ns, state.refused, state.received_ns
+        self._window = OffsetWindow(state.minima, state.peak_ns)
+        self._refused_lags.extend(state.refused_lags)
+        return self
+
     def _judge(self, judged: _Judgement) -> None:
         """Judge every tick: runs of accepted ones at once, those near a refused one by one, so that no run is long."""
         start, length = 0, len(judged.lag)
@@ -207,7 +203,7 @@ class Watermark:
             if end > start:
                 judged.accept(window, start, end, self._ahead_ns)
         self._window = window
-        if end > start:
+        if self._refused_lags and (judged.lag[start:end] != _NOT_OURS).any():
             self._refused_lags.clear()
         return end
 
@@ -218,7 +214,9 @@ class Watermark:
         for index, (at, lag) in enumerate(zip(received, judged.lag[start:stop].tolist(), strict=True), start):
             second = at // NS_PER_S
             peak = window.peak_ns
-            if lag >= window.offset_for_tick(second) - self._ahead_ns:
+            if lag == _NOT_OURS:
+                pass  # The offset of this second, below, is all that it asks for.
+            elif lag >= window.offset_for_tick(second) - self._ahead_ns:
                 lags.clear()
                 window.add(second, lag)
             else:
@@ -227,7 +225,7 @@ class Watermark:
                 if len(lags) == 3 and max(lags) - min(lags) <= NS_PER_S:
                     window.add(second, min(lags))
                     lags.clear()
+            offsets.append(window.offset_at(second))
             if window.peak_ns > peak:
                 judged.peaks.append((index, window.peak_ns))
-            offsets.append(window.offset_at(second))
         judged.offset[start:stop] = offsets

@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from engine.ticks import TickBatch, TickFlag
 
 SECOND = 1_000_000_000
@@ -55,27 +57,15 @@ class PlainBar:
 
 
 @dataclass
-class PlainBars:
-    """The bars of one venue; `closed` maps each second that has closed to its bars by slot."""
+class PlainClock:
+    """The watermark of one connection."""
 
     grace: int
-    idle: int = SECOND // 2
+    idle: int
     watermark: int = NEVER
     lags: dict[int, int] = field(default_factory=dict)
     told: list[int] = field(default_factory=list)
     now: int = NEVER
-    boundary: int | None = None
-    open: dict[int, dict[int, PlainBar]] = field(default_factory=dict)
-    closed: dict[int, dict[int, PlainBar]] = field(default_factory=dict)
-    late: list[int] = field(default_factory=list)
-    refused: list[int] = field(default_factory=list)
-    befores: list[int] = field(default_factory=list)
-    afters: list[int] = field(default_factory=list)
-
-    def fold(self, batch: TickBatch) -> None:
-        columns = (batch.instrument, batch.price, batch.size, batch.event_ns, batch.received_ns, batch.flags)
-        for index, tick in enumerate(zip(*(column.tolist() for column in columns), strict=True)):
-            self.tick(index, *tick)
 
     def offset(self, second: int) -> int:
         recent = [self.lags[at] for at in range(second - 59, second + 1) if at in self.lags]
@@ -87,9 +77,10 @@ class PlainBars:
         instants = [second * SECOND - 1 for second in range(self.now // SECOND + 1, received // SECOND + 1)]
         for instant in [*instants, received]:
             self.watermark = max(self.watermark, instant - self.offset(instant // SECOND) - self.grace - self.idle)
+        self.now = received
 
-    def tick(self, index: int, slot: int, price: float, size: float, event: int, received: int, flags: int) -> None:
-        received = max(received, self.now)
+    def judge(self, event: int, received: int) -> bool:
+        """Take in the stamps of a tick; whether it is refused."""
         self.let_time_pass(received)
         self.now = received
         second = received // SECOND
@@ -100,7 +91,6 @@ class PlainBars:
             self.lags[second] = self.offset(second)
         refused = lag < self.offset(second) - SECOND
         if refused:
-            self.refused.append(index)
             self.told.append(lag)
             if len(self.told) >= 3 and max(self.told[-3:]) - min(self.told[-3:]) <= SECOND:
                 self.lags[second] = min(self.told[-3:])
@@ -109,15 +99,63 @@ class PlainBars:
             self.told = []
             self.lags[second] = min(lag, self.lags.get(second, lag))
         self.let_time_pass(received)
+        return refused
+
+
+@dataclass
+class PlainBars:
+    """The bars of one venue; `closed` maps each second that has closed to its bars by slot."""
+
+    grace: int
+    idle: int = SECOND // 2
+    watermark: int = NEVER
+    clocks: dict[int, PlainClock] = field(default_factory=dict)
+    now: int = NEVER
+    boundary: int | None = None
+    open: dict[int, dict[int, PlainBar]] = field(default_factory=dict)
+    closed: dict[int, dict[int, PlainBar]] = field(default_factory=dict)
+    whole: dict[int, dict[int, PlainBar]] = field(default_factory=dict)
+    """Each second's bars with what came too late for them, by up to a quarter of an hour."""
+    late: list[int] = field(default_factory=list)
+    refused: list[int] = field(default_factory=list)
+    befores: list[int] = field(default_factory=list)
+    afters: list[int] = field(default_factory=list)
+
+    def fold(self, batch: TickBatch) -> None:
+        connection = np.zeros(len(batch), np.uint8) if batch.connection is None else batch.connection
+        columns = (batch.instrument, batch.price, batch.size, batch.event_ns, batch.received_ns, batch.flags)
+        for index, tick in enumerate(zip(*(column.tolist() for column in (*columns, connection)), strict=True)):
+            self.tick(index, *tick)
+
+    def disconnect(self, connection: int) -> None:
+        if len(self.clocks) > 1:
+            del self.clocks[connection]
+
+    def tick(
+        self, index: int, slot: int, price: float, size: float, event: int, received: int, flags: int, connection: int
+    ) -> None:
+        received = self.now = max(received, self.now)
+        for clock in self.clocks.values():
+            clock.let_time_pass(received)
+        self.look()
+        refused = self.clocks.setdefault(connection, PlainClock(self.grace, self.idle)).judge(event, received)
+        if refused:
+            self.refused.append(index)
+        self.look()
         self.befores.append(self.watermark)
         if self.boundary is None:
             self.boundary = event // SECOND * SECOND
         self.close()
         if not refused:
             self.place(index, slot, price, size, event, flags)
-            self.watermark = max(self.watermark, event - self.grace)
+            clock = self.clocks[connection]
+            clock.watermark = max(clock.watermark, event - self.grace)
+            self.look()
             self.close()
         self.afters.append(self.watermark)
+
+    def look(self) -> None:
+        self.watermark = max(self.watermark, min((each.watermark for each in self.clocks.values()), default=NEVER))
 
     def place(self, index: int, slot: int, price: float, size: float, event: int, flags: int) -> None:
         assert self.boundary is not None
@@ -126,6 +164,8 @@ class PlainBars:
             self.late.append(index)
         else:
             self.open.setdefault(bar, {}).setdefault(slot, PlainBar()).add(price, size, event, flags)
+        if bar >= self.boundary or (self.watermark - bar - SECOND <= 900 * SECOND and bar in self.closed):
+            self.whole.setdefault(bar, {}).setdefault(slot, PlainBar()).add(price, size, event, flags)
 
     def close(self) -> None:
         while self.boundary is not None and self.boundary + SECOND <= self.watermark:

@@ -1,5 +1,6 @@
 """Random streams of ticks with everything that real ones have. Pure; no I/O."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -47,6 +48,16 @@ def random_stream(seed: int, length: int = 3000, width: int = 6, *, ordinary: bo
         START_NS + received * MS,
         flags,
     )
+
+
+def spread(stream: TickBatch, seed: int, connections: int) -> TickBatch:
+    """The same ticks, each instrument's on one of some connections, of which the later ones lag behind."""
+    random = np.random.default_rng(seed)
+    connection = (stream.instrument % connections).astype(np.uint8)
+    behind = np.sort(random.integers(0, 4000, connections)) * MS
+    received = stream.received_ns + behind[connection]
+    order = np.argsort(received, kind="stable")
+    return replace(stream, received_ns=received, connection=connection).pick(order)
 
 
 def cut(random: np.random.Generator, length: int, pieces: int) -> list[slice]:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from engine.watermark import NEVER, Watermark
+from engine.offset_window import NEVER
+from engine.watermark import Watermark
 from tests.engine.plain_bars import PlainBars
 from tests.engine.streams import cut, random_stream
 
