@@ -1,6 +1,6 @@
-"""Graph: the shared nodes of all expressions that are watched at one venue and timeframe. Pure; no I/O."""
+"""Graph: the shared nodes of all expressions that are watched over some slots of one timeframe. Pure; no I/O."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -11,6 +11,7 @@ from engine.compile import build_node, node_keys, remembers
 from engine.errors import GraphError
 from engine.kernels.instant import Births, Column, Instant, Slots
 from engine.kernels.node import Node
+from engine.plan import Plan
 from wire.expression_tree import Expression
 from wire.program import Program
 from wire.program_builder import build_program
@@ -29,17 +30,31 @@ class Signal:
     output), `settled` those after which the value no longer depends on where its history began.
     """
 
+    __slots__ = ("_graph", "expression", "keys", "nodes", "program", "results", "watchers")
+
     def __init__(self, graph: "Graph", expression: Expression, program: Program) -> None:
         self.expression = expression
         self.program = program
-        self.outputs = program.outputs
-        self.ready = program.ready
-        self.settled = program.settled
         self.watchers = 0
         self.keys = node_keys(program)
         self.nodes: tuple[Node, ...] = ()
         self.results: tuple[Node, ...] = ()
         self._graph = graph
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The names of its values."""
+        return self.program.outputs
+
+    @property
+    def ready(self) -> int:
+        """The bars for a value of every output."""
+        return self.program.ready
+
+    @property
+    def settled(self) -> int:
+        """The bars for a settled value of every output."""
+        return self.program.settled
 
     @property
     def values(self) -> Values:
@@ -71,29 +86,52 @@ class Signal:
         self.results = tuple(self.nodes[place] for place in self.program.results)
 
 
+class Lease:
+    """For how long somebody reads a graph's state; `ended` when nobody does any more, from whatever thread."""
+
+    __slots__ = ("ended",)
+
+    def __init__(self) -> None:
+        self.ended = False
+
+
 class Graph:
     """All that is computed of the bars of `width` slots, which close together.
 
     Equal operations are one node, whatever expressions they come from. A new node may be warmed with history; a slot
     may get its first bar at any time, and has then the values that it would have in a graph of its own.
     `number` is that of the last boundary committed. It need not start at 0: the order in which windows add up follows
-    it, and a slot's bits depend on nothing but its own bars and that.
+    it, and a slot's bits depend on nothing but its own bars and that. New nodes know no bar from before boundary
+    `began` + 1, by default none from before they are watched.
+
+    `nodes` are the nodes by key, inputs first; `births` those of the slots; `newest` is the last bar. To be changed by
+    engine.grafting alone.
     """
 
-    def __init__(self, width: int, number: int = 0) -> None:
+    __slots__ = ("_ages", "_began", "_lent", "_plan", "_planned", "_signals", "births", "newest", "nodes", "number", "width")
+
+    def __init__(self, width: int, number: int = 0, began: int | None = None) -> None:
         self.width = width
         self.number = number
-        self._births = Births.none(width, number)
+        self.births = Births.none(width, number)
+        self.newest: Columns | None = None
+        self.nodes: dict[str, Node] = {}
+        self._began = began
         self._ages: dict[int, NDArray[np.int64]] = {}
-        self._newest: Columns | None = None
-        self._nodes: dict[str, Node] = {}
         self._signals: dict[Expression, Signal] = {}
-        self._planned: tuple[list[Signal], tuple[Node, ...]] = ([], ())
+        self._lent: Lease | None = None
+        self._plan: Plan | None = None
+        self._planned: tuple[list[Signal], Plan | None] = ([], None)
 
     @property
     def node_count(self) -> int:
         """How many nodes there are."""
-        return len(self._nodes)
+        return len(self.nodes)
+
+    @property
+    def signals(self) -> tuple[Signal, ...]:
+        """What is watched."""
+        return tuple(self._signals.values())
 
     def watch(self, expression: Expression, history: Sequence[Columns] = ()) -> Signal:
         """Computes `expression` from now on, until `unwatch` has been called as often as this.
@@ -104,10 +142,37 @@ class Graph:
         """
         for bar in history:
             self._check(bar)
+        if history:
+            self.newest = history[-1]
+        if not history or not self.lacks(expression, self.number - len(history)):
+            return self.adopt(expression, None)
+        warmed = Graph(self.width, self.number - len(history))
+        warmed.watch(expression)
+        for bar in history:
+            warmed.commit(bar)
+        return self.adopt(expression, warmed)
+
+    def lacks(self, expression: Expression, began: int) -> bool:
+        """True if `expression` needs a node that remembers and is not there, or knows less than from `began` on."""
+        program = build_program(expression)
+        operations = zip(node_keys(program), program.operations, strict=True)
+        return any(
+            remembers(operation) and (key not in self.nodes or self.nodes[key].began > began)
+            for key, operation in operations
+        )
+
+    def adopt(self, expression: Expression, warmed: "Graph | None") -> Signal:
+        """As `watch`, with the nodes of `warmed` where there are none here or they know less; without it with new ones.
+
+        `warmed` is a graph of the same slots at the same boundary that watches `expression`; it is used up.
+        """
         signal = self._signals.get(expression)
         if signal is None:
             signal = Signal(self, expression, build_program(expression))
-        self._extend(signal, history)
+        if warmed is not None:
+            self._check_boundary(warmed)
+            self.births = self.births.earliest(warmed.births)
+        self._extend(signal, {} if warmed is None else warmed.nodes)
         if signal.watchers == 0:
             self._signals[expression] = signal
             for node in signal.nodes:
@@ -126,35 +191,46 @@ class Graph:
         for key, node in zip(signal.keys, signal.nodes, strict=True):
             node.watchers -= 1
             if node.watchers == 0:
-                del self._nodes[key]
-        self._planned = ([], ())
+                del self.nodes[key]
+        self.forget_plans()
 
     def commit(self, bar: Columns) -> None:
         """Takes the next closed bar: computes every node and keeps what came out."""
-        self._check(bar)
-        number = self.number + 1
-        births = self._births.joined(number, bar.close)
-        instant = Instant(bar, number, births)
         with np.errstate(all="ignore"):
-            values = _evaluated(self._nodes.values(), instant)
-            for node, value in values.items():
-                if node.keep is not None:
-                    node.keep(instant, value, *[values[source] for source in node.inputs])
-                node.value = value
-        self.number, self._births, self._newest = number, births, bar
-        self._ages.clear()
+            self.commit_unguarded(bar)
+
+    def commit_unguarded(self, bar: Columns) -> None:
+        """As `commit`, to be called with numpy's floating-point warnings off: that costs more than a narrow node."""
+        self._check(bar)
+        if self._lent is not None:
+            self._take_back()
+        number = self.number + 1
+        births = self.births
+        if len(births.unborn):
+            births = self.births = births.joined(number, bar.close)
+        plan = self._plan
+        if plan is None:
+            plan = self._plan = Plan(tuple(self.nodes.values()))
+        plan.commit(Instant(bar, number, births))
+        self.number, self.newest = number, bar
+        if self._ages:
+            self._ages = {}
 
     def peek(self, bar: Columns, signals: Sequence[Signal], slots: Slots | None = None) -> list[Values]:
         """The values of `signals` if `bar`, the forming one, closed as it is; keeps nothing.
 
         Columns of shape (width,), or of shape (len(slots),) in the order of `slots`; not to be written to.
         """
+        with np.errstate(all="ignore"):
+            return self.peek_unguarded(bar, signals, slots)
+
+    def peek_unguarded(self, bar: Columns, signals: Sequence[Signal], slots: Slots | None = None) -> list[Values]:
+        """As `peek`, to be called with numpy's floating-point warnings off."""
         self._check(bar)
         number = self.number + 1
         gathered = slots is not None and len(slots) < GATHER_UNDER * self.width
-        instant = Instant(bar, number, self._births.joined(number, bar.close), slots if gathered else None)
-        with np.errstate(all="ignore"):
-            values = _evaluated(self._plan(signals), instant)
+        instant = Instant(bar, number, self.births.joined(number, bar.close), slots if gathered else None)
+        values = self._plan_of(signals).values(instant)
         chosen = None if gathered else slots
         return [
             tuple(values[node] if chosen is None else values[node].take(chosen) for node in signal.results)
@@ -164,75 +240,83 @@ class Graph:
     def ages(self, began: int) -> NDArray[np.int64]:
         """How many bars each slot had at the last commit, those from boundary `began` + 1 on; shape (width,)."""
         if began not in self._ages:
-            self._ages[began] = self._births.ages(self.number, began)
+            self._ages[began] = self.births.ages(self.number, began)
         return self._ages[began]
 
+    def lend(self, lease: "Lease") -> None:
+        """Somebody reads what the kernels remember, by reference: it is not written to unless `lease` has ended."""
+        self._take_back()
+        self._lent = lease
+
+    def forget_plans(self) -> None:
+        """The nodes are others from now on, or the slots."""
+        self._plan, self._planned = None, ([], None)
+        self._ages.clear()
+
+    def recall(self) -> None:
+        """Gives every node that needs no history its value at the last commit, if the bar is known."""
+        if self.newest is None:
+            return
+        instant = Instant(self.newest, self.number, self.births)
+        with np.errstate(all="ignore"):
+            for node in self.nodes.values():
+                if node.kernel is None:
+                    node.value = node.step(instant, *[source.value for source in node.inputs])
+
+    def _take_back(self) -> None:
+        """Goes on with copies of what is lent, and still read."""
+        if self._lent is not None and not self._lent.ended:
+            for node in self.nodes.values():
+                if node.kernel is not None:
+                    node.kernel.restore(node.kernel.state())
+        self._lent = None
+
     def _check(self, bar: Columns) -> None:
-        if bar.width != self.width:
+        if len(bar.close) != self.width:
             raise GraphError(f"expected a bar of {self.width} slots, found {bar.width}")
 
-    def _plan(self, signals: Sequence[Signal]) -> tuple[Node, ...]:
-        """The nodes behind `signals`, inputs first; the last answer is remembered."""
-        if self._planned[0] != signals:
-            nodes = dict.fromkeys(node for signal in signals for node in signal.nodes)
-            self._planned = (list(signals), tuple(nodes))
-        return self._planned[1]
+    def _check_boundary(self, other: "Graph") -> None:
+        if (other.width, other.number) != (self.width, self.number):
+            raise GraphError(
+                f"expected a graph of {self.width} slots at boundary {self.number}, "
+                f"found {other.width} at {other.number}"
+            )
 
-    def _extend(self, signal: Signal, history: Sequence[Columns]) -> None:
-        """Links `signal` to the nodes that there are, unless they know less than `history` tells, else to new ones."""
-        began = self.number - len(history)
-        old = {key: self._nodes[key] for key in signal.keys if key in self._nodes}
+    def _plan_of(self, signals: Sequence[Signal]) -> "Plan":
+        """The nodes behind `signals`; the last answer is remembered."""
+        planned, plan = self._planned
+        if plan is None or planned != signals:
+            plan = Plan(tuple(dict.fromkeys(node for signal in signals for node in signal.nodes)))
+            self._planned = (list(signals), plan)
+        return plan
+
+    def _extend(self, signal: Signal, warmed: Mapping[str, Node]) -> None:
+        """Links `signal` to the nodes that there are, unless `warmed` has some that know more, else to new ones."""
+        began = self.number if self._began is None else self._began
+        old = {key: self.nodes[key] for key in signal.keys if key in self.nodes}
         operations = dict(zip(signal.keys, signal.program.operations, strict=True))
-        lacking = [key for key in signal.keys if key not in old or old[key].began > began]
-        if history and any(remembers(operations[key]) for key in lacking):
-            warmed = self._warmed(signal.expression, history)
-            new = {key: warmed[key] for key in lacking}
-        else:
-            new = {key: build_node(operations[key], self.width, began) for key in lacking}
-        self._nodes |= new
+        lacking = [key for key in signal.keys if key not in old or _knows_more(warmed.get(key), old[key])]
+        new = {key: warmed.get(key) or build_node(operations[key], self.width, began) for key in lacking}
+        self.nodes |= new
         for key, node in new.items():
-            node.link([self._nodes[signal.keys[place]] for place in operations[key].inputs])
+            node.link([self.nodes[signal.keys[place]] for place in operations[key].inputs])
             node.watchers = 0
-        signal.link(self._nodes)
-        self._replace({node: new[key] for key, node in old.items() if key in new})
-        self._recall(history[-1] if history else self._newest)
+        signal.link(self.nodes)
+        replaced = {node: new[key] for key, node in old.items() if key in new}
+        if replaced:
+            self._replace(replaced)
+        self.forget_plans()
+        self.recall()
 
     def _replace(self, replaced: Mapping[Node, Node]) -> None:
         """Reads the new nodes wherever the old ones, which knew less, were read."""
-        if not replaced:
-            return
         for old, new in replaced.items():
             new.watchers = old.watchers
-        for node in self._nodes.values():
+        for node in self.nodes.values():
             node.link([replaced.get(source, source) for source in node.inputs])
         for signal in self._signals.values():
-            signal.link(self._nodes)
-        self._planned = ([], ())
-
-    def _recall(self, newest: Columns | None) -> None:
-        """Gives every node that needs no history its value at the last commit, the bar `newest`."""
-        if newest is None:
-            return
-        instant = Instant(newest, self.number, self._births)
-        with np.errstate(all="ignore"):
-            for node in self._nodes.values():
-                if node.keep is None:
-                    node.value = node.step(instant, *[source.value for source in node.inputs])
-
-    def _warmed(self, expression: Expression, history: Sequence[Columns]) -> dict[str, Node]:
-        """The nodes of `expression` with the past that `history` gives them."""
-        scratch = Graph(self.width, self.number - len(history))
-        scratch.watch(expression)
-        for bar in history:
-            scratch.commit(bar)
-        self._births = self._births.earliest(scratch._births)
-        self._ages.clear()
-        return scratch._nodes
+            signal.link(self.nodes)
 
 
-def _evaluated(nodes: Iterable[Node], instant: Instant) -> dict[Node, Column]:
-    """The value of each of `nodes` at `instant`; inputs come before what uses them."""
-    values: dict[Node, Column] = {}
-    for node in nodes:
-        values[node] = node.step(instant, *[values[source] for source in node.inputs])
-    return values
+def _knows_more(new: Node | None, old: Node) -> bool:
+    return new is not None and new.began < old.began
