@@ -22,9 +22,28 @@ class FeedConfig(Struct, frozen=True, forbid_unknown_fields=True):
     feed: str
 
 
+class SnapshotsConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where an engine keeps what it has computed, so that the next one goes on from there; nowhere by default.
+
+    ``directory`` is made if it is missing; ``period_s`` is how often, beside when it stops.
+    """
+
+    directory: str | None = None
+    period_s: Annotated[float, Meta(gt=0)] = 300.0
+
+
+class ComputingConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """What computing may cost: ``memory_mib`` is for expressions, ``history_mib`` for the closed bars of a venue."""
+
+    memory_mib: Annotated[int, Meta(ge=1)] = 1024
+    history_mib: Annotated[int, Meta(ge=1)] = 512
+
+
 class EngineConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """The whole of an engine's TOML file."""
 
     feeds: tuple[FeedConfig, ...]
     redis: RedisConfig = RedisConfig()
     admin: AdminConfig = AdminConfig()
+    computing: ComputingConfig = ComputingConfig()
+    snapshots: SnapshotsConfig = SnapshotsConfig()

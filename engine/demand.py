@@ -51,3 +51,8 @@ class Demand:
         for channel in dropped:
             del self._unwanted_since[channel]
         return Change(started, dropped, repeated)
+
+    def forget(self, channel: str) -> None:
+        """`channel` cannot be computed now: it is started again when somebody subscribes to it again."""
+        self._unwanted_since.pop(channel, None)
+        self._rung.pop(channel, None)

@@ -9,14 +9,16 @@ import structlog
 from msgspec import Struct
 
 from engine.backoff import delay_s
+from engine.budget import BudgetError
 from engine.bus import Bus
 from engine.charts import Charts
 from engine.demand import Demand
 from engine.errors import BusUnavailableError, UnknownChannelError
 from engine.metrics import EngineMetrics
+from engine.packing import Correction
 from engine.publisher import Publisher
 from engine.resumption import Closing
-from engine.shard import Cycle, Shard, Totals
+from engine.shard import Cycle, More, Shard, Totals
 from engine.venue import Boundary
 from runtime.clock import Clock
 from wire import channel as channels
@@ -27,12 +29,14 @@ from wire.topics import topic_of
 
 CYCLE_S: Final = 0.01
 DEMAND_PERIOD_S: Final = 5.0
+SLICE_NS: Final = 2 * NS_PER_MS
+"""As long as new channels may be warmed in one cycle; live values are refreshed for as long again."""
 
 log = structlog.get_logger("engine")
 
 
 class _Computed(Struct, frozen=True):
-    """A channel that is computed: where it is published, and the bars that it follows."""
+    """A channel that is computed: where it is published, and the bars that it follows ("" and 0 for none)."""
 
     topic: int
     channel: Channel
@@ -67,6 +71,10 @@ class EngineLoop:
         self._demand_due = asyncio.Event()
         self._demanded_s = float("-inf")
         self._computed: dict[str, _Computed] = {}
+        self._starting: dict[str, None] = {}
+        """Channels that are wanted, and wait for a cycle that has time for them."""
+        self._joined: set[str] = set()
+        """Computed channels whose finals are published."""
         self._postponed: dict[str, None] = {}
         """Channels that begin when the feeds have caught up: nobody wants the finals of what was before."""
         self._began_ms: dict[str, int] = {}
@@ -86,7 +94,11 @@ class EngineLoop:
         """Whether `channel` still warms up; it is computed from now on."""
         self.wanted(topic, [channel])
         if topic in self._publisher.topics:
-            self._start(channel)
+            try:
+                self._start(channel)
+            except BudgetError as error:
+                self._demand.forget(channel)
+                return Description(warming=True, refused=str(error), temporary=True)
         computed = self._computed.get(channel)
         return Description(warming=True) if computed is None else self._shard.describe(computed.channel)
 
@@ -104,8 +116,11 @@ class EngineLoop:
         while not await self._read_demand():
             failures += 1
             await asyncio.sleep(delay_s(failures, secrets.SystemRandom().random()))
-        self._follow_change()
+        self._follow_change(lambda: True)
+        for name in self._shard.warm(lambda: False):
+            self._join(name)
         self._publisher.settle()
+        self._shard.forget()
 
     async def follow_demand(self) -> None:
         """Read what is wanted whenever that is due; while the bus is away, what was wanted last stays wanted."""
@@ -138,9 +153,11 @@ class EngineLoop:
         began_s = self._now_s()
         if began_s - self._demanded_s >= DEMAND_PERIOD_S:
             self._demand_due.set()
-        repeated = self._follow_change()
+        repeated = self._follow_change(self._slice())
         wall_ns = self._clock.wall_ns()
-        cycle = self._shard.cycle(wall_ns, repeated)
+        cycle = self._shard.cycle(wall_ns, repeated, self._slice)
+        for name in cycle.joined:
+            self._join(name)
         for venue, boundary in cycle.boundaries:
             self._close(venue, boundary, wall_ns)
         for publication in cycle.live:
@@ -150,6 +167,11 @@ class EngineLoop:
         self._count(cycle)
         self._metrics.cycle.observe(self._now_s() - began_s)
         return cycle.behind
+
+    def _slice(self) -> More:
+        """A slice of time that begins now."""
+        end_ns = self._clock.monotonic_ns() + SLICE_NS
+        return lambda: self._clock.monotonic_ns() < end_ns
 
     def _catch_up(self) -> None:
         """The feeds have brought all that was there: what was postponed begins."""
@@ -167,6 +189,11 @@ class EngineLoop:
         duration_ms = timeframe.ns // NS_PER_MS
         sent_us = None if venue in self._recorded else wall_ns // NS_PER_US
         finals = [(self._computed[p.channel].topic, p) for p in boundary.finals]
+        if boundary.newest is not None:
+            told = [(topic, Correction(p, row)) for (topic, p), row in zip(finals, boundary.newest, strict=True)]
+            self._publisher.correct(_boundary(venue, timeframe), told)
+            self._metrics.corrections.inc(len(told))
+            return
         self._publisher.close(Closing(_boundary(venue, timeframe), open_ms, duration_ms, sent_us), finals)
         if venue not in self._began_ms:
             self._begin(venue, open_ms + duration_ms)
@@ -181,24 +208,36 @@ class EngineLoop:
 
     def _offer(self, publication: Publication) -> None:
         computed = self._computed[publication.channel]
-        began_ms = self._began_ms.get(computed.channel.venue, 0)
-        open_ms = began_ms // computed.duration_ms * computed.duration_ms
+        open_ms = 0
+        if computed.duration_ms:
+            began_ms = self._began_ms.get(computed.channel.venue, 0)
+            open_ms = began_ms // computed.duration_ms * computed.duration_ms
         self._publisher.offer(computed.topic, publication, computed.boundary, open_ms)
 
-    def _follow_change(self) -> frozenset[str]:
-        """Start and drop what has changed; the channels whose live values are to be repeated."""
+    def _follow_change(self, more: More) -> frozenset[str]:
+        """Start, as long as `more` says, and drop what has changed; the channels whose live values are to be told."""
         change = self._demand.take(self._now_s())
-        for name in change.started:
-            self._start(name)
+        self._starting.update(dict.fromkeys(change.started))
         for name in change.dropped:
             self._drop(name)
+        while self._starting:
+            name = next(iter(self._starting))
+            del self._starting[name]
+            try:
+                self._start(name)
+            except BudgetError as error:
+                self._demand.forget(name)
+                log.warning("channel.refused", channel=name, error=str(error))
+            if not more():
+                break
         return change.repeated
 
     def _start(self, name: str) -> None:
+        """Compute a channel that is not computed yet. Raises BudgetError when there is no memory for it."""
         if name in self._computed:
             return
         try:
-            channel, timeframe = _parse(name)
+            channel = _parse(name)
             topic = topic_of(channel, len(self._publisher.topics))
             if not (self.caught_up.is_set() or self._publisher.continues(topic, name)):
                 self._postponed[name] = None
@@ -207,23 +246,34 @@ class EngineLoop:
         except (ChannelError, UnknownChannelError) as error:
             log.warning("channel.refused", channel=name, error=str(error))
             return
-        boundary = _boundary(channel.venue, timeframe)
-        self._computed[name] = _Computed(topic, channel, boundary, timeframe.ns // NS_PER_MS)
-        self._publisher.start(topic, name, boundary)
+        timeframe = channel.timeframe
+        boundary = "" if timeframe is None else _boundary(channel.venue, timeframe)
+        duration_ms = 0 if timeframe is None else timeframe.ns // NS_PER_MS
+        self._computed[name] = _Computed(topic, channel, boundary, duration_ms)
         self._metrics.channels.set(len(self._computed))
 
+    def _join(self, name: str) -> None:
+        """From here on every final of the channel is published."""
+        computed = self._computed[name]
+        if computed.channel.kind.has_finals:
+            self._joined.add(name)
+            self._publisher.start(computed.topic, name, computed.boundary)
+
     def _drop(self, name: str) -> None:
+        self._starting.pop(name, None)
         self._postponed.pop(name, None)
         computed = self._computed.pop(name, None)
         if computed is None:
             return
         self._shard.unwatch(computed.channel)
-        self._publisher.drop(computed.topic, name)
+        if name in self._joined:
+            self._joined.remove(name)
+            self._publisher.drop(computed.topic, name)
         self._metrics.channels.set(len(self._computed))
 
     def _count(self, cycle: Cycle) -> None:
         metrics, before, totals = self._metrics, self._totals, self._shard.totals()
-        metrics.boundaries.inc(len(cycle.boundaries))
+        metrics.boundaries.inc(sum(boundary.newest is None for _, boundary in cycle.boundaries))
         metrics.ticks.inc(totals.ticks - before.ticks)
         metrics.late.inc(totals.late - before.late)
         metrics.refused.inc(totals.refused - before.refused)
@@ -231,6 +281,11 @@ class EngineLoop:
         metrics.duplicates.inc(totals.duplicates - before.duplicates)
         metrics.gaps.inc(totals.gaps - before.gaps)
         metrics.feeds_up.set(totals.feeds_up)
+        if totals.unknown > before.unknown:
+            for venue, kind in self._shard.take_new_kinds():
+                log.warning("feed.unknown_message", venue=venue, kind=kind)
+        metrics.refresh.set(self._shard.refresh_s)
+        metrics.graph_bytes.set(self._shard.budget.used_bytes)
         self._totals = totals
 
 
@@ -239,9 +294,9 @@ def _boundary(venue: str, timeframe: Timeframe) -> str:
     return f"{venue}@{timeframe.value}"
 
 
-def _parse(name: str) -> tuple[Channel, Timeframe]:
-    """The channel that others call `name`, and whose bars it follows. Raises ChannelError and UnknownChannelError."""
+def _parse(name: str) -> Channel:
+    """The channel that others call `name`. Raises ChannelError and UnknownChannelError."""
     channel = channels.parse(name)
-    if channel.timeframe is None or channel.name != name:
-        raise UnknownChannelError(f"expected the canonical name of a channel that follows bars, found {name}")
-    return channel, channel.timeframe
+    if channel.name != name:
+        raise UnknownChannelError(f"expected the canonical name of a channel, found {name}")
+    return channel

@@ -21,6 +21,13 @@ class EngineMetrics:
         self.duplicates = Counter("engine_duplicate_ticks", "Trades whose id came before.", registry=registry)
         self.gaps = Counter("engine_feed_gaps", "Holes in venues' trade ids.", registry=registry)
         self.boundaries = Counter("engine_boundaries", "Bars' boundaries closed.", registry=registry)
+        self.corrections = Counter("engine_corrections", "Closed bars told anew after late trades.", registry=registry)
+        self.refresh = Gauge(
+            "engine_refresh_seconds",
+            "Period at which live values are refreshed; 0.1 unless too many.",
+            registry=registry,
+        )
+        self.graph_bytes = Gauge("engine_graph_bytes", "Memory that expressions take of the budget.", registry=registry)
         self.channels = Gauge("engine_channels", "Channels computed now.", registry=registry)
         self.published = Counter("engine_publications", "Publications that the bus has taken.", registry=registry)
         self.envelopes = Counter("engine_envelopes", "Envelopes that the bus has taken.", registry=registry)

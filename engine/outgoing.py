@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from engine.packing import Drop, Finals, Item, Start
+from engine.packing import Corrections, Drop, Finals, Item, Start
 from wire.envelope import Publication
 
 
@@ -59,6 +59,11 @@ class Outgoing:
         self._items.append(finals)
         self.size_bytes += finals.size_bytes
 
+    def correct(self, corrections: Corrections) -> None:
+        """Finals of bars that closed before; live values are of newer ones."""
+        self._items.append(corrections)
+        self.size_bytes += corrections.size_bytes
+
     def offer(self, publication: Publication) -> None:
         """A live value of a channel that was started."""
         self._live[publication.channel] = publication
@@ -75,7 +80,7 @@ class Outgoing:
         while self._items and size < limit_bytes:
             item = self._items.popleft()
             items.append(item)
-            if isinstance(item, Finals):
+            if isinstance(item, Finals | Corrections):
                 size += item.size_bytes
         self.size_bytes -= size
         live: tuple[Publication, ...] = ()
@@ -100,5 +105,5 @@ class Outgoing:
 
     def void(self) -> None:
         """All finals go."""
-        self._items = deque(item for item in self._items if not isinstance(item, Finals))
+        self._items = deque(item for item in self._items if not isinstance(item, Finals | Corrections))
         self.size_bytes = 0

@@ -26,6 +26,25 @@ class Finals(Struct, frozen=True):
         return cls(boundary, open_ms, publications, size_bytes(publications))
 
 
+class Correction(Struct, frozen=True):
+    """A closed bar told anew, and `newest`, what is known of the channel's newest closed bar, which may be another."""
+
+    publication: Publication
+    newest: bytes
+
+
+class Corrections(Struct, frozen=True):
+    """What is told anew of closed bars in one topic: finals of no boundary."""
+
+    told: tuple[Correction, ...]
+    size_bytes: int
+
+    @classmethod
+    def of(cls, told: tuple[Correction, ...]) -> "Corrections":
+        """With their size."""
+        return cls(told, size_bytes(correction.publication for correction in told))
+
+
 class Start(Struct, frozen=True):
     """The unbroken computing of a channel begins."""
 
@@ -38,7 +57,7 @@ class Drop(Struct, frozen=True):
     channel: str
 
 
-Item = Finals | Start | Drop
+Item = Finals | Corrections | Start | Drop
 """What is published in the order in which it came."""
 
 
@@ -84,8 +103,12 @@ class _Packing:
     def add(self, item: Item) -> None:
         match item:
             case Finals(boundary, open_ms, publications):
-                self._publish(publications)
+                for publication in publications:
+                    self._publish(publication, publication.payload)
                 self.closed[boundary] = open_ms
+            case Corrections(told):
+                for correction in told:
+                    self._publish(correction.publication, correction.newest)
             case Start(channel):
                 self._skip()
                 self.rows[channel] = NewestFinal(Offset(self.first - 1), Offset(0), None)
@@ -103,17 +126,15 @@ class _Packing:
             self._seal(live[start : start + MAX_PUBLICATIONS])
         return Batch(self.expected, tuple(self.envelopes), self.rows, tuple(self.dropped), self.closed)
 
-    def _publish(self, publications: Sequence[Publication]) -> None:
-        rows, since = self.rows, self.since
-        for publication in publications:
-            if len(self.finals) == MAX_PUBLICATIONS:
-                self._seal()
-            channel = publication.channel
-            row = rows.get(channel)
-            offset = Offset(self.first + len(self.finals))
-            rows[channel] = NewestFinal(since[channel] if row is None else row.since, offset, publication.payload)
-            self.finals.append(publication)
-            self.skipped = False
+    def _publish(self, publication: Publication, newest: bytes) -> None:
+        if len(self.finals) == MAX_PUBLICATIONS:
+            self._seal()
+        channel = publication.channel
+        row = self.rows.get(channel)
+        offset = Offset(self.first + len(self.finals))
+        self.rows[channel] = NewestFinal(self.since[channel] if row is None else row.since, offset, newest)
+        self.finals.append(publication)
+        self.skipped = False
 
     def _skip(self) -> None:
         if not self.skipped:

@@ -9,7 +9,7 @@ import contextlib
 import secrets
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
 
@@ -17,6 +17,7 @@ from engine.acquisition import Acquisition
 from engine.bus import Bus
 from engine.errors import BusUnavailableError
 from engine.metrics import EngineMetrics
+from engine.packing import Correction
 from engine.resumption import Closing
 from engine.writer import HEARTBEAT_S, Writer
 from wire.envelope import Batch, Envelope, Ownership, Publication
@@ -26,6 +27,8 @@ CALL_BYTES: Final = 1024 * 1024
 """Finals of one call, about: neither Redis nor the engine's cycle gets a turn while they are dealt with."""
 FLUSH_S: Final = 0.05
 """Live values wait so long behind those that were sent before."""
+
+_Told = TypeVar("_Told")
 
 log = structlog.get_logger("engine")
 
@@ -118,9 +121,7 @@ class Publisher:
 
         Only after all topics were acquired.
         """
-        by_topic: dict[int, list[Publication]] = {}
-        for topic, publication in finals:
-            by_topic.setdefault(topic, []).append(publication)
+        by_topic = _by_topic(finals)
         boundary = closing.boundary
         resuming = self._resuming.get(boundary, self._writers.keys())
         for topic in by_topic.keys() | resuming:
@@ -130,6 +131,13 @@ class Publisher:
         if by_topic:
             self._bound_buffer()
             self._wake.set()
+
+    def correct(self, boundary: str, corrections: Iterable[tuple[int, Correction]]) -> None:
+        """Closed bars of `boundary` are told anew, each with its topic."""
+        for topic, told in _by_topic(corrections).items():
+            self._writers[topic].correct(boundary, tuple(told))
+        self._bound_buffer()
+        self._wake.set()
 
     def offer(self, topic: int, publication: Publication, boundary: str, open_ms: int) -> None:
         """A live value: the newest of its channel is sent. `open_ms`: the bar with which this engine began."""
@@ -248,3 +256,10 @@ class Publisher:
         elif not failing and self._trouble is not None:
             log.info("bus.back")
         self._trouble = (why or self._trouble or "no answer") if failing else None
+
+
+def _by_topic(told: Iterable[tuple[int, _Told]]) -> dict[int, list[_Told]]:
+    by_topic: dict[int, list[_Told]] = {}
+    for topic, each in told:
+        by_topic.setdefault(topic, []).append(each)
+    return by_topic

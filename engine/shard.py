@@ -1,26 +1,39 @@
 """The loop's step: drain feeds -> fold -> close bars -> commit -> peek. Pure but for the feeds it drains."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from msgspec import Struct
 
+from engine.budget import Budget
 from engine.charting import Charting
 from engine.errors import UnknownChannelError
 from engine.feeds.feed import Feed, FeedState
+from engine.status import Status
 from engine.ticks import TickBatch
 from engine.venue import Boundary, Venue
-from wire.channel import Channel
+from wire.channel import Channel, ChannelKind
 from wire.envelope import Description, Publication
-from wire.market import NS_PER_US
+from wire.market import NS_PER_S, NS_PER_US
 
 LIVE_PERIOD_NS: Final = 100_000_000
 """A channel's live value is published at most this often, unless it is asked for."""
+More = Callable[[], bool]
+"""Whether there is time left for more."""
+
+
+def _unlimited() -> More:
+    return lambda: True
 
 
 class Cycle(Struct, frozen=True):
-    """What one step brought: boundaries in order, each with its venue, and live values; `behind`: more is waiting."""
+    """What one step brought, in the order in which it is to be published.
 
+    ``joined``: channels that are told from now on; boundaries and corrections, each with its venue; live values;
+    ``behind``: more is waiting.
+    """
+
+    joined: tuple[str, ...]
     boundaries: tuple[tuple[str, Boundary], ...]
     live: tuple[Publication, ...]
     behind: bool
@@ -44,44 +57,93 @@ class Totals(Struct, frozen=True):
 class _Line:
     """One feed and the venue that it fills."""
 
-    __slots__ = ("feed", "finished", "live_ns", "owed", "venue")
+    __slots__ = ("feed", "finished", "live_ns", "owed", "refresh_ns", "rest", "stamp_us", "status", "venue")
 
-    def __init__(self, feed: Feed) -> None:
+    def __init__(self, feed: Feed, budget: Budget) -> None:
         self.feed = feed
-        self.venue = Venue(feed.venue, feed.instruments, grace_ns=feed.grace_ns)
+        self.venue = Venue.of(feed, budget)
+        self.status = Status()
         self.live_ns: int | None = None
+        """When the newest round of live values began."""
+        self.rest: Iterator[Sequence[Publication]] | None = None
+        """What is left of that round."""
+        self.refresh_ns = LIVE_PERIOD_NS
+        """How long the round before it was the newest."""
+        self.stamp_us: int | None = None
+        """What is told as sent, of the live values of this step."""
         self.finished = False
-        self.owed: frozenset[str] = frozenset()
-        """Channels whose live values were asked for while the feed was behind."""
+        self.owed: set[str] = set()
+        """Channels whose live values were asked for, and not told yet."""
 
     def sent_us(self, wall_ns: int) -> int | None:
         return None if self.feed.recorded else wall_ns // NS_PER_US
 
 
 class Shard:
-    """All venues of an engine. A venue has one feed; two feeds that give one venue are refused before."""
+    """All venues of an engine, which share one memory budget. A venue has one feed."""
 
-    def __init__(self, feeds: Sequence[Feed]) -> None:
-        self._lines = {feed.venue: _Line(feed) for feed in feeds}
+    def __init__(self, feeds: Sequence[Feed], budget: Budget | None = None, history_bytes: int | None = None) -> None:
+        self.budget = Budget() if budget is None else budget
+        self._lines = {feed.venue: _Line(feed, self.budget) for feed in feeds}
+        if history_bytes is not None:
+            for venue in self.venues:
+                venue.bars.bound_history(history_bytes)
 
     @property
     def instruments(self) -> dict[str, tuple[str, ...]]:
         """The symbols that exist, by venue."""
         return {name: line.venue.symbols for name, line in self._lines.items()}
 
+    @property
+    def venues(self) -> tuple[Venue, ...]:
+        """All venues."""
+        return tuple(line.venue for line in self._lines.values())
+
+    @property
+    def lasting(self) -> tuple[Venue, ...]:
+        """The venues that go on after a restart: a recording begins anew."""
+        return tuple(line.venue for line in self._lines.values() if not line.feed.recorded)
+
+    @property
+    def refresh_s(self) -> float:
+        """How often live values are refreshed now, over the slowest venue: a period, s."""
+        return max((line.refresh_ns for line in self._lines.values()), default=LIVE_PERIOD_NS) / NS_PER_S
+
     def watch(self, channel: Channel) -> bool:
-        """Compute `channel` from now on; False if it was watched already. Raises UnknownChannelError."""
-        return self._line(channel).venue.watch(channel)
+        """Compute `channel` from now on; False if it was watched already.
+
+        It is told from when a cycle names it as joined. Raises UnknownChannelError, and BudgetError when there is no
+        memory for it.
+        """
+        line = self._line(channel)
+        if channel.kind is ChannelKind.STATUS:
+            return line.status.watch(channel.name)
+        return line.venue.watch(channel)
 
     def unwatch(self, channel: Channel) -> None:
         """Stop to compute `channel`."""
         line = self._lines.get(channel.venue)
-        if line is not None:
+        if line is None:
+            return
+        if channel.kind is ChannelKind.STATUS:
+            line.status.unwatch()
+        else:
             line.venue.unwatch(channel)
+
+    def warm(self, more: More) -> list[str]:
+        """Warm up what is new as long as `more` says; the channels that are told from now on."""
+        return [name for line in self._lines.values() for name in line.venue.warm(more)]
+
+    def forget(self) -> None:
+        """What was wanted before a restart is watched again."""
+        for venue in self.venues:
+            venue.forget()
 
     def describe(self, channel: Channel) -> Description:
         """Whether `channel` still warms up."""
         line = self._lines.get(channel.venue)
+        if line is not None and not channel.kind.has_timeframe:
+            return Description(warming=False)
         return Description(warming=True if line is None else line.venue.warming(channel))
 
     def history(self, channel: Channel, limit: int, wall_ns: int) -> Charting:
@@ -91,6 +153,10 @@ class Shard:
         """
         line = self._line(channel)
         return line.venue.history(channel, limit, sent_us=line.sent_us(wall_ns))
+
+    def take_new_kinds(self) -> list[tuple[str, str]]:
+        """The kinds of unknown messages that came for the first time since this was asked last, with their venues."""
+        return [(name, kind) for name, line in self._lines.items() for kind in line.feed.take_new_kinds()]
 
     def totals(self) -> Totals:
         """The counts over all venues."""
@@ -114,31 +180,57 @@ class Shard:
                 return f"the feed of {name} is {state.value}"
         return None
 
-    def cycle(self, wall_ns: int, repeated: frozenset[str]) -> Cycle:
+    def cycle(self, wall_ns: int, repeated: frozenset[str], more: Callable[[], More] = _unlimited) -> Cycle:
         """One step at `wall_ns`: everything that the feeds have brought is folded, what is due is peeked.
 
-        Live values of `repeated` are given whether they have changed or not.
+        Live values of `repeated` are given whether they have changed or not. `more` starts a slice of time, as long as
+        one venue's warming up or refreshing may take of this step.
         """
+        joined: list[str] = []
         boundaries: list[tuple[str, Boundary]] = []
         live: list[Publication] = []
         behind = False
         for line in self._lines.values():
             sent_us = line.sent_us(wall_ns)
+            told = line.venue.warm(more())
+            joined += told
+            line.owed |= repeated.union(told)
             now_ns = line.feed.now_ns()
-            batch = line.feed.drain(now_ns)
-            closed = self._fold(line, batch, now_ns, sent_us)
+            closed = self._fold(line, line.feed.drain(now_ns), now_ns, sent_us)
             boundaries += [(line.venue.name, boundary) for boundary in closed]
-            line.owed |= repeated
             if line.feed.behind:
                 behind = True
                 continue
-            due = line.live_ns is None or now_ns - line.live_ns >= LIVE_PERIOD_NS
-            if due or line.owed:
-                live += line.venue.live(line.owed, sent_us=sent_us, everything=due)
-                line.owed = frozenset()
-            if due:
-                line.live_ns = now_ns
-        return Cycle(tuple(boundaries), tuple(live), behind)
+            live += self._owed(line, sent_us)
+            live += self._refreshed(line, now_ns, sent_us, more())
+            live += line.status.news(line.feed.status(), now_ns, repeated, sent_us=sent_us)
+        return Cycle(tuple(joined), tuple(boundaries), tuple(live), behind)
+
+    @staticmethod
+    def _owed(line: _Line, sent_us: int | None) -> Sequence[Publication]:
+        """What was asked for; what has not joined yet is owed still."""
+        if not line.owed:
+            return ()
+        told = line.venue.repeat(line.owed, sent_us=sent_us)
+        line.owed = {name for name in line.owed if line.venue.waits(name)}
+        return told
+
+    @staticmethod
+    def _refreshed(line: _Line, now_ns: int, sent_us: int | None, more: More) -> Iterator[Publication]:
+        """All that has changed, a round at most every 100 ms; what time does not allow for is left to later steps."""
+        if line.rest is None:
+            if line.live_ns is not None and now_ns - line.live_ns < LIVE_PERIOD_NS:
+                return
+            if line.live_ns is not None:
+                line.refresh_ns = now_ns - line.live_ns
+            line.live_ns = now_ns
+            line.rest = line.venue.refresh(lambda: line.stamp_us)
+        line.stamp_us = sent_us
+        for published in line.rest:
+            yield from published
+            if not more():
+                return
+        line.rest = None
 
     def _line(self, channel: Channel) -> _Line:
         line = self._lines.get(channel.venue)
@@ -150,7 +242,11 @@ class Shard:
     def _fold(line: _Line, batch: TickBatch, now_ns: int, sent_us: int | None) -> Iterator[Boundary]:
         if len(batch):
             yield from line.venue.fold(batch, sent_us=sent_us)
-        if line.feed.status().state is not FeedState.CLOSED:
+        if (quotes := line.feed.take_quotes()) is not None:
+            line.venue.quote(quotes)
+        state = line.feed.status().state
+        line.venue.interrupt(interrupted=state is FeedState.DOWN)
+        if state is not FeedState.CLOSED:
             yield from line.venue.advance(now_ns, sent_us=sent_us)
         elif not line.finished:
             line.finished = True

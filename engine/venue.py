@@ -1,56 +1,43 @@
-"""Venue: one venue's bars, its graphs, and the channels that are watched on it. Pure; no I/O, no clock."""
+"""Venue: one venue's bars, its frames and its tape. Pure; no I/O, no clock."""
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from functools import partial
+from math import isnan
 from typing import Final
 
 import numpy as np
 from msgspec import Struct
 
 from engine.bars import Closed, VenueBars
-from engine.charting import Charting, final_payload
+from engine.bars_state import BarsStateError
+from engine.budget import Budget
+from engine.charting import Charting, Past
 from engine.errors import UnknownChannelError
-from engine.graph import Graph, Signal, Values
-from engine.payloads import Moment, bar_payload, signal_payload
-from engine.ticks import TickBatch
+from engine.feeds.feed import Feed
+from engine.frame import Frame
+from engine.kernels.instant import Slots
+from engine.payloads import Moment, bar_payloads, revision_payload
+from engine.sessions import ALWAYS, Sessions
+from engine.snapshot import SnapshotError
+from engine.tape import Tape
+from engine.ticks import QuoteBatch, TickBatch
+from engine.venue_state import VenueState
 from wire.channel import Channel, ChannelKind
 from wire.envelope import Publication
 from wire.market import Timeframe
 
-COMPUTED_KINDS: Final = frozenset({ChannelKind.BARS, ChannelKind.SIGNALS})
+CHARTED_KINDS: Final = frozenset({ChannelKind.BARS, ChannelKind.SIGNALS})
 
 
 class Boundary(Struct, frozen=True):
-    """The closing of one timeframe's bars: the finals of its watched channels, in the order they were watched."""
+    """Finals of the watched channels of one timeframe: of bars that have closed, or that are corrected."""
 
     timeframe: Timeframe
     open_ns: int
     finals: tuple[Publication, ...]
-
-
-class _Watch:
-    """One watched channel, and the live value that was published of it last: what it said, and in which bytes."""
-
-    __slots__ = ("channel", "concluded", "payload", "said", "signal", "slot")
-
-    def __init__(self, channel: str, slot: int, signal: Signal | None) -> None:
-        self.channel = channel
-        self.slot = slot
-        self.signal = signal
-        """None for the bar itself."""
-        self.concluded = False
-        """True once a final was published: whoever subscribes gets that from the bus."""
-        self.said: tuple[float, ...] = ()
-        self.payload = b""
-
-
-class _Frame:
-    """What is watched on one timeframe."""
-
-    __slots__ = ("graph", "watches")
-
-    def __init__(self, width: int) -> None:
-        self.graph = Graph(width)
-        self.watches: dict[str, _Watch] = {}
+    newest: tuple[bytes, ...] | None = None
+    """Of corrections what is known of the newest closed bar of each one's channel; else None."""
 
 
 class Venue:
@@ -60,73 +47,138 @@ class Venue:
     so that a replay repeats its bytes.
     """
 
-    def __init__(self, name: str, symbols: Sequence[str], *, grace_ns: int) -> None:
+    def __init__(
+        self, name: str, symbols: Sequence[str], *, grace_ns: int, budget: Budget, sessions: Sessions = ALWAYS
+    ) -> None:
         self.name = name
         self.symbols = tuple(symbols)
-        self.bars = VenueBars(len(symbols), grace_ns=grace_ns)
+        self.bars = VenueBars(len(symbols), grace_ns=grace_ns, sessions=sessions)
         self._slots = {symbol: slot for slot, symbol in enumerate(symbols)}
-        self._frames = {timeframe: _Frame(len(symbols)) for timeframe in Timeframe}
+        self._frames = {timeframe: Frame(self.symbols, budget) for timeframe in Timeframe}
+        self._tape = Tape(len(symbols))
         self._changed = np.zeros(len(symbols), np.bool_)
+        self._received_ns = self._restored_ns = 0
+        self._interrupted = self._lapsed = False
+        self._watched: dict[str, Channel] = {}
+        self._joining: dict[str, None] = {}
+        """Channels of the tape that are to be named as joined."""
+
+    @classmethod
+    def of(cls, feed: Feed, budget: Budget) -> "Venue":
+        """The venue that `feed` fills."""
+        return cls(feed.venue, feed.instruments, grace_ns=feed.grace_ns, budget=budget, sessions=feed.sessions)
 
     # what is wanted
 
     def watch(self, channel: Channel) -> bool:
         """Compute `channel` from now on, warm from the bars that are held; False if it is watched already.
 
-        Raises UnknownChannelError when it is not of this venue, or of a kind that is not computed.
+        `warm` names it once it has joined. Raises UnknownChannelError when it is not of this venue, and BudgetError
+        when there is no memory for it.
         """
-        slot, timeframe = self._place(channel)
-        frame = self._frames[timeframe]
-        if channel.name in frame.watches:
+        slot, name = self._slot(channel), channel.name
+        if name in self._watched:
             return False
-        signal = None
-        if channel.expression is not None:
-            signal = frame.graph.watch(channel.expression, self.bars.history(timeframe))
-        frame.watches[channel.name] = _Watch(channel.name, slot, signal)
+        if channel.timeframe is not None:
+            frame = self._frames[channel.timeframe]
+            begins = not frame.watched
+            frame.watch(channel, slot, name)
+            if begins:
+                self._want_history()
+        elif slot is not None:
+            self._tape.watch(channel, slot)
+            self._joining[name] = None
+        self._watched[name] = channel
         return True
 
     def unwatch(self, channel: Channel) -> None:
         """Stop to compute `channel`; nothing happens if it is not watched."""
+        name = channel.name
+        if self._watched.pop(name, None) is None:
+            return
+        self._joining.pop(name, None)
         if channel.timeframe is None:
+            self._tape.unwatch(channel)
             return
         frame = self._frames[channel.timeframe]
-        watch = frame.watches.pop(channel.name, None)
-        if watch is not None and watch.signal is not None:
-            frame.graph.unwatch(watch.signal)
+        frame.unwatch(channel, self._slot(channel), name)
+        if not frame.watched:
+            self._want_history()
+
+    def waits(self, name: str) -> bool:
+        """Whether the channel called `name` is watched, and still to join."""
+        channel = self._watched.get(name)
+        if channel is None or channel.timeframe is None:
+            return name in self._joining
+        return self._frames[channel.timeframe].waits(name)
+
+    def warm(self, more: Callable[[], bool]) -> list[str]:
+        """Replay held bars for what is new, as long as `more` says; the channels that are told from now on."""
+        joined = list(self._joining)
+        self._joining.clear()
+        for timeframe, frame in self._frames.items():
+            joined += frame.warm(partial(self.bars.history, timeframe), more)
+        return joined
 
     def warming(self, channel: Channel) -> bool:
-        """Whether the next bar of `channel` would have no value yet; True as well when it is not watched."""
-        watch = None if channel.timeframe is None else self._frames[channel.timeframe].watches.get(channel.name)
-        if watch is None:
-            return True
-        if watch.signal is None:
+        """Whether the next bar of `channel`, watched or not, would have no value yet. Raises UnknownChannelError."""
+        slot, timeframe = self._slot(channel), channel.timeframe
+        if timeframe is None or channel.expression is None or slot is None:
             return False
-        return not watch.signal.ready_mask(forming=True).item(watch.slot)
+        held = self.bars.history(timeframe)
+        bars = len(held) - bisect_left(held, True, key=lambda bar: not isnan(bar.close.item(slot)))
+        return not self._frames[timeframe].ready(channel.expression, slot, bars)
 
-    def _place(self, channel: Channel) -> tuple[int, Timeframe]:
-        slot = None if channel.symbol is None else self._slots.get(channel.symbol)
-        timeframe = channel.timeframe
-        if channel.venue != self.name or channel.kind not in COMPUTED_KINDS or slot is None or timeframe is None:
-            raise UnknownChannelError(f"expected a channel of {self.name}'s instruments, found {channel.name}")
-        return slot, timeframe
+    def _want_history(self) -> None:
+        self.bars.want([timeframe for timeframe, frame in self._frames.items() if frame.watched])
+
+    def _slot(self, channel: Channel) -> int | None:
+        """The slot that `channel` is about; None for all of the venue."""
+        if channel.venue == self.name:
+            if channel.kind is ChannelKind.SCREENS:
+                return None
+            slot = self._slots.get(channel.symbol or "")
+            if slot is not None:
+                return slot
+        raise UnknownChannelError(f"expected a channel of {self.name}'s instruments, found {channel.name}")
 
     # what has been
 
     def history(self, channel: Channel, limit: int, *, sent_us: int | None) -> Charting:
         """What `channel`, watched or not, says of the newest `limit` closed bars that are held now; still to compute.
 
-        Bars that close meanwhile change nothing. Raises UnknownChannelError as `watch` does.
+        Bars that close meanwhile change nothing. Raises UnknownChannelError as `watch` does, and for a channel that
+        says nothing of each bar.
         """
-        slot, timeframe = self._place(channel)
-        number = self._frames[timeframe].graph.number
-        held = self.bars.history(timeframe)
-        return Charting(held, slot, limit, expression=channel.expression, number=number, sent_us=sent_us)
+        slot, timeframe = self._slot(channel), channel.timeframe
+        if slot is None or timeframe is None or channel.kind not in CHARTED_KINDS:
+            raise UnknownChannelError(f"expected a channel of bars or signals, found {channel.name}")
+        past = Past(
+            self.bars.history(timeframe),
+            self._frames[timeframe].graphs.number,
+            lambda open_ns: self.bars.corrected(timeframe, open_ns, slot),
+        )
+        return Charting(past, slot, limit, expression=channel.expression, sent_us=sent_us)
 
     # what comes in
 
     def fold(self, batch: TickBatch, *, sent_us: int | None) -> list[Boundary]:
         """Take ticks; the boundaries that they close, in order, shortest timeframe first at one instant."""
-        return self._commit(self.bars.fold(batch), sent_us)
+        if len(batch) and batch.received_ns.item(0) < self._restored_ns:
+            batch = batch.pick(batch.received_ns >= self._restored_ns)
+        if len(batch):
+            self._received_ns = batch.received_ns.item(-1)
+        self._tape.trade(batch)
+        boundaries = self._commit(self.bars.fold(batch), sent_us)
+        if self._lapsed and len(batch):
+            self._lapsed = False
+            if not self._interrupted:
+                self.bars.resume()
+        return boundaries
+
+    def quote(self, batch: QuoteBatch) -> None:
+        """Take quotes."""
+        self._tape.quote(batch)
 
     def advance(self, now_ns: int, *, sent_us: int | None) -> list[Boundary]:
         """Nothing more will come in from before `now_ns`: the boundaries that time alone closes."""
@@ -136,86 +188,124 @@ class Venue:
         """The recording has ended: each bar that has begun is closed."""
         return self._commit(self.bars.finish(), sent_us)
 
+    def backfill(
+        self, batch: TickBatch, hole_ns: tuple[int, int], slots: Slots, *, sent_us: int | None
+    ) -> list[Boundary]:
+        """Take the trades of a hole [from, to) of `slots`, fetched later: what is corrected by them.
+
+        Bars that are held are used as they are now, and what signals remember of these slots is computed anew; their
+        finals that were published stay.
+        """
+        backfilled = self.bars.backfill(batch, *hole_ns, slots)
+        if backfilled is not None:
+            for timeframe, _ in backfilled.first:
+                self._frames[timeframe].graphs.rewarm(np.array(backfilled.slots, np.intp))
+        return self._corrections(sent_us)
+
+    def interrupt(self, *, interrupted: bool) -> None:
+        """Whether the feed is down: trades are missing as long as it is."""
+        if interrupted and not self._interrupted:
+            self.bars.interrupt()
+        elif self._interrupted and not interrupted and not self._lapsed:
+            self.bars.resume()
+        self._interrupted = interrupted
+
+    def lapse(self) -> None:
+        """From where it was restored to the next trade nobody saw what was traded."""
+        self._lapsed = True
+        self.bars.interrupt()
+
     def _commit(self, closed: Iterable[Closed], sent_us: int | None) -> list[Boundary]:
         boundaries = []
         for each in closed:
-            frame = self._frames[each.timeframe]
-            frame.graph.commit(each.bar)
-            moment = Moment(each.bar, final=True, sent_us=sent_us)
-            watches = [watch for watch in frame.watches.values() if moment.born(watch.slot)]
-            finals = tuple(_final(watch, moment) for watch in watches)
-            for watch in watches:
-                watch.concluded = True
-            boundaries.append(Boundary(each.timeframe, each.bar.open_ns, finals))
-        return boundaries
+            finals = self._frames[each.timeframe].commit(each.bar, sent_us=sent_us)
+            boundaries.append(Boundary(each.timeframe, each.bar.open_ns, tuple(finals)))
+        return boundaries + self._corrections(sent_us)
+
+    def _corrections(self, sent_us: int | None) -> list[Boundary]:
+        """What is told anew of closed bars."""
+        told: dict[tuple[Timeframe, int], list[tuple[Publication, bytes]]] = {}
+        for revision in self.bars.take_revisions():
+            channel = self._frames[revision.timeframe].bars_channel(revision.slot)
+            if channel is not None:
+                publication = Publication(channel, revision_payload(revision, sent_us))
+                newest = self._newest(revision.timeframe, revision.slot, sent_us)
+                told.setdefault((revision.timeframe, revision.open_ns), []).append((publication, newest))
+        return [
+            Boundary(*bar, tuple(final for final, _ in each), tuple(newest for _, newest in each))
+            for bar, each in told.items()
+        ]
+
+    def _newest(self, timeframe: Timeframe, slot: int, sent_us: int | None) -> bytes:
+        """What is known of the newest closed bar of `slot`."""
+        bar = self.bars.history(timeframe)[-1]
+        revision = self.bars.corrected(timeframe, bar.open_ns, slot)
+        if revision is not None:
+            return revision_payload(revision, sent_us)
+        return bar_payloads(Moment(bar, final=True, sent_us=sent_us), np.array([slot], np.intp))[0]
+
+    # its state as data
+
+    def state(self) -> VenueState:
+        """All that it has come to, for `restore`; what somebody watches is not part of it."""
+        graphs = {timeframe: frame.graphs.state() for timeframe, frame in self._frames.items()}
+        return VenueState(self.symbols, self.bars.state(), graphs, self._received_ns)
+
+    def restore(self, state: VenueState) -> None:
+        """Go on where `state` was given, with the same bytes; only before anything came in or is watched.
+
+        What was received before that is not taken again. SnapshotError when it is of other instruments or settings.
+        """
+        if state.symbols != self.symbols:
+            raise SnapshotError(f"expected the state of {len(self.symbols)} instruments, found one of others")
+        try:
+            self.bars.restore(state.bars)
+        except BarsStateError as error:
+            raise SnapshotError(str(error)) from error
+        for timeframe, graphs in state.graphs.items():
+            held = self.bars.history(timeframe)
+            self._frames[timeframe].graphs.restore(graphs, None, held[-1] if held else None)
+        self._received_ns = self._restored_ns = state.received_ns
+
+    def forget(self) -> None:
+        """What is wanted from before a restart is watched again: nothing else of what was restored will be."""
+        for frame in self._frames.values():
+            frame.graphs.forget()
 
     # what goes out between boundaries
 
-    def live(self, repeated: frozenset[str], *, sent_us: int | None, everything: bool) -> list[Publication]:
-        """The live values of the channels in `repeated` and, with `everything`, of all that have changed."""
-        self._changed[self.bars.take_changed()] = True
-        published: list[Publication] = []
-        for timeframe, frame in self._frames.items():
-            watches = [
-                watch
-                for watch in frame.watches.values()
-                if watch.channel in repeated or (everything and self._changed.item(watch.slot))
-            ]
-            if not watches:
-                continue
-            if (bar := self.bars.forming(timeframe)) is not None:
-                moment = Moment(bar, final=False, sent_us=sent_us)
-                published += _live(frame.graph, moment, watches, repeated)
+    def repeat(self, names: Collection[str], *, sent_us: int | None) -> list[Publication]:
+        """The live values of the channels called `names`, whether they have changed or not; none of those that wait.
+
+        When nothing forms any more it is the last closed bar, for those that were not told of it.
+        """
+        told = self._tape.live(names, sent_us=sent_us, everything=False)
+        asked: dict[Timeframe, list[tuple[Channel, int | None]]] = {}
+        for name in sorted(names):
+            channel = self._watched.get(name)
+            if channel is not None and channel.timeframe is not None:
+                asked.setdefault(channel.timeframe, []).append((channel, self._slot(channel)))
+        for timeframe, those in asked.items():
+            frame = self._frames[timeframe]
+            moment = self._forming(timeframe, sent_us)
+            if moment is not None:
+                told += frame.repeat(those, moment)
             elif history := self.bars.history(timeframe):
-                moment = Moment(history[-1], final=True, sent_us=sent_us)
-                published += _newest(moment, watches)
-        if everything:
-            self._changed[:] = False
-        return published
+                told += frame.conclude(those, Moment(history[-1], final=True, sent_us=sent_us))
+        return told
 
+    def refresh(self, stamp: Callable[[], int | None]) -> Iterator[list[Publication]]:
+        """All live values that have changed, some at a time: `stamp` gives the ``sent_us`` of each time."""
+        yield self._tape.live((), sent_us=stamp(), everything=True)
+        changed, self._changed = self._changed, np.zeros(len(self.symbols), np.bool_)
+        changed[self.bars.take_changed()] = True
+        for timeframe, frame in self._frames.items():
+            if frame.watched:
+                yield from frame.refresh(changed, partial(self._forming_now, timeframe, stamp))
 
-def _newest(moment: Moment, watches: Sequence[_Watch]) -> Iterable[Publication]:
-    """Nothing forms any more: the last closed bar, for those that were not watched when it closed."""
-    return [_final(watch, moment) for watch in watches if not watch.concluded and moment.born(watch.slot)]
+    def _forming_now(self, timeframe: Timeframe, stamp: Callable[[], int | None]) -> Moment | None:
+        return self._forming(timeframe, stamp())
 
-
-def _final(watch: _Watch, moment: Moment) -> Publication:
-    return Publication(watch.channel, final_payload(moment, watch.slot, watch.signal))
-
-
-def _live(graph: Graph, moment: Moment, watches: Sequence[_Watch], repeated: frozenset[str]) -> Iterable[Publication]:
-    """Peek at what `watches` want; what says nothing new is left out, unless it is to be repeated."""
-    signals = list(dict.fromkeys(watch.signal for watch in watches if watch.signal is not None))
-    slots = sorted({watch.slot for watch in watches if watch.signal is not None})
-    peeked = graph.peek(moment.bar, signals, np.array(slots, np.intp)) if signals else []
-    found = dict(zip(signals, peeked, strict=True))
-    places = {slot: place for place, slot in enumerate(slots)}
-    for watch in watches:
-        if not moment.born(watch.slot):
-            continue
-        values = None if watch.signal is None else found[watch.signal]
-        payload = _news(watch, moment, values, places.get(watch.slot, 0))
-        if payload is None and watch.channel in repeated:
-            payload = watch.payload
-        if payload is not None:
-            watch.payload = payload
-            yield Publication(watch.channel, payload)
-
-
-def _news(watch: _Watch, moment: Moment, columns: Values | None, place: int) -> bytes | None:
-    """The live payload of `watch`, or None when it would say what the last one said."""
-    bar, slot, signal = moment.bar, watch.slot, watch.signal
-    said: tuple[float, ...]
-    if columns is None or signal is None:
-        values: tuple[float, ...] = ()
-        said = (bar.open_ns, bar.count.item(slot), bar.event_ns.item(slot))
-    else:
-        values = tuple(column.item(place) for column in columns)
-        said = (bar.open_ns, *(v if v == v else float("inf") for v in values))  # noqa: PLR0124 - a NaN equals nothing
-    if said == watch.said:
-        return None
-    watch.said = said
-    if signal is None:
-        return bar_payload(moment, slot)
-    settled = signal.ages(forming=True).item(slot) >= signal.settled
-    return signal_payload(moment, slot, signal.outputs, values, settled=settled)
+    def _forming(self, timeframe: Timeframe, sent_us: int | None) -> Moment | None:
+        bar = self.bars.forming(timeframe)
+        return None if bar is None else Moment(bar, final=False, sent_us=sent_us)

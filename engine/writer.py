@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from engine.backoff import delay_s
 from engine.outgoing import Outgoing, Taken
-from engine.packing import Drop, Finals, Start, pack
+from engine.packing import Correction, Corrections, Drop, Finals, Start, pack
 from engine.resumption import Closing, Resumption, tell
 from engine.retention import Retention
 from engine.tenure import Claim, Claimed, Tenure
@@ -126,6 +126,11 @@ class Writer:
                 self._outgoing.close(gaps)
         if finals:
             self._outgoing.close(Finals.of(closing.boundary, closing.open_ms, finals))
+
+    def correct(self, boundary: str, told: tuple[Correction, ...]) -> None:
+        """Bars of `boundary` are told anew; without effect before it has come to where the owner before was."""
+        if not self._resumption.resumes(boundary):
+            self._outgoing.correct(Corrections.of(told))
 
     def resumes(self, boundary: str) -> bool:
         """Whether `boundary` has not come yet to where the owner before has left it."""

@@ -10,7 +10,7 @@ from runtime.errors import ConfigError, ServiceError
 from runtime.lifecycle import EXIT_ABORTED, EXIT_FAILURE, EXIT_USAGE
 from signal_service.version import VERSION
 
-COMMANDS: Final = ("demo", "engine", "gateway", "standin", "subscribe", "compute", "indicators")
+COMMANDS: Final = ("demo", "engine", "gateway", "standin", "subscribe", "compute", "indicators", "instruments", "bench")
 
 
 class _Parser(argparse.ArgumentParser):

@@ -10,7 +10,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry
 
-from engine.app import engine, redis_bus
+from engine.app import EngineOptions, engine, redis_bus
 from engine.bus import Bus
 from engine.config import EngineConfig
 from engine.feeds.feed import Feed
@@ -72,9 +72,10 @@ async def _work(
     config: EngineConfig, opening: AbstractAsyncContextManager[Bus], feeds: Sequence[Feed], stop: Stop
 ) -> None:
     clock, registry = SystemClock(), CollectorRegistry()
+    options = EngineOptions(computing=config.computing, snapshots=config.snapshots)
     async with (
         opening as bus,
-        engine(feeds, bus, topics=config.redis.topics, clock=clock, registry=registry) as running,
+        engine(feeds, bus, topics=config.redis.topics, clock=clock, registry=registry, options=options) as running,
         Admin(host=config.admin.host, port=config.admin.port, registry=registry, checks=running.checks) as admin,
     ):
         print(f"admin at http://{config.admin.host}:{admin.port}", flush=True)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from engine.feeds.feed import FeedState, FeedStatus
+from engine.sessions import ALWAYS
 from engine.ticks import QuoteBatch, TickBatch
 from wire.market import NS_PER_S, Instrument, Tick
 
@@ -17,6 +18,7 @@ class HandFeed:
         self.venue = venue
         self.instruments = tuple(instruments)
         self.grace_ns = NS_PER_S // 4
+        self.sessions = ALWAYS
         self.recorded = True
         self.behind = False
         self.closed = False
@@ -50,6 +52,10 @@ class HandFeed:
     def take_quotes(self) -> QuoteBatch | None:
         """None: there are no quotes yet."""
         return None
+
+    def take_new_kinds(self) -> Sequence[str]:
+        """None: there are no messages."""
+        return ()
 
     def status(self) -> FeedStatus:
         state = FeedState.CLOSED if self.closed and not self._ticks else FeedState.UP

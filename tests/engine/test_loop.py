@@ -9,7 +9,7 @@ import pytest
 import structlog
 from prometheus_client import CollectorRegistry
 
-from engine.app import RunningEngine, engine
+from engine.app import EngineOptions, RunningEngine, engine
 from engine.demand import GRACE_S
 from engine.loop import CYCLE_S, DEMAND_PERIOD_S
 from engine.publisher import FLUSH_S
@@ -53,7 +53,14 @@ class Bench:
         """Nothing is missed here."""
 
     def engine(self, stop_s: float = 10.0) -> AbstractAsyncContextManager[RunningEngine]:
-        return engine([self.feed], self.bus, topics=1, clock=self.clock, registry=self.registry, stop_s=stop_s)
+        return engine(
+            [self.feed],
+            self.bus,
+            topics=1,
+            clock=self.clock,
+            registry=self.registry,
+            options=EngineOptions(stop_s=stop_s),
+        )
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[RunningEngine]:
@@ -180,7 +187,7 @@ async def test_demand_of_before_the_engine_came_up_is_met(bench: Bench) -> None:
 
 async def test_names_that_no_channel_has_are_passed_over(bench: Bench) -> None:
     async with bench.running():
-        await bench.broker.renew({0: ["bars:DEMO:S01@7s", "status:DEMO", "signals:DEMO:S01@1s:rsi(14)", "", BARS]})
+        await bench.broker.renew({0: ["bars:DEMO:S01@7s", "status:OTHER", "signals:DEMO:S01@1s:rsi(14)", "", BARS]})
         bench.feed.trade(0.5, 10.0)
         await bench.until_live(BARS)
         assert bench.computed() == 1

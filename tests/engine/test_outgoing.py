@@ -1,7 +1,7 @@
 """What waits: in order, up to a size; live values are the newest, and never behind a final of their channel."""
 
 from engine.outgoing import Outgoing, Taken
-from engine.packing import OVERHEAD_BYTES, Drop, Finals, Start
+from engine.packing import OVERHEAD_BYTES, Correction, Corrections, Drop, Finals, Start
 from wire.envelope import Publication
 
 
@@ -50,6 +50,19 @@ def test_a_final_and_a_drop_make_live_values_obsolete() -> None:
     outgoing.close(finals(1, "a"))
     outgoing.drop("b")
     assert outgoing.take(1000).live == (live("c"),)
+
+
+def test_corrections_wait_with_the_finals_and_leave_live_values_alone() -> None:
+    outgoing = Outgoing()
+    corrections = Corrections.of((Correction(live("a", b"1"), b"2"),))
+    outgoing.offer(live("a"))
+    outgoing.close(finals(2, "b"))
+    outgoing.correct(corrections)
+    assert outgoing.size_bytes == 2 * SIZE
+    assert outgoing.take(1000) == Taken((finals(2, "b"), corrections), (live("a"),), 2 * SIZE)
+    outgoing.correct(corrections)
+    outgoing.void()
+    assert (outgoing.queued, outgoing.size_bytes) == (False, 0)
 
 
 def test_what_is_put_back_waits_first() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.packing import Drop, Finals, Item, Start, pack
+from engine.packing import Correction, Corrections, Drop, Finals, Item, Start, pack
 from wire.envelope import MAX_PUBLICATIONS, Batch, NewestFinal, Ownership, Publication
 from wire.position import Epoch, Offset
 
@@ -38,6 +38,17 @@ def test_finals_keep_their_rows_since_and_the_newest_counts() -> None:
     assert batch.rows == {
         "a": NewestFinal(Offset(3), Offset(12), b"2"),
         "b": NewestFinal(Offset(4), Offset(11), b"1"),
+    }
+    assert batch.closed == {"DEMO@1s": 2000}
+
+
+def test_corrections_are_finals_of_no_boundary_and_leave_the_newest_bar_in_the_row() -> None:
+    told = tuple(Correction(Publication(channel, b"1, corrected"), b"2") for channel in "ab")
+    batch = packed(finals(2, "a"), Corrections.of(told))
+    assert [p.payload for e in batch.envelopes for p in e.finals] == [b"2", b"1, corrected", b"1, corrected"]
+    assert batch.rows == {
+        "a": NewestFinal(Offset(3), Offset(11), b"2"),
+        "b": NewestFinal(Offset(4), Offset(12), b"2"),
     }
     assert batch.closed == {"DEMO@1s": 2000}
 

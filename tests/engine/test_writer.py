@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from engine.packing import Correction
 from engine.resumption import MAX_MISSED, Closing
 from engine.retention import KEPT_S
 from engine.writer import HEARTBEAT_S, Writer
@@ -249,3 +250,14 @@ def test_a_full_buffer_leaves_nothing_on_its_way(writer: Writer) -> None:
     writer.overflow()
     assert writer.size_bytes == 0
     assert not writer.answered(batch.after, 0.1), "its answer comes too late"
+
+
+def test_bars_are_corrected_once_the_owner_before_is_passed(passed: dict[str, int]) -> None:
+    writer = Writer(0, "engine", passed)
+    writer.found(acquired(writer, closed={BOUNDARY: 5000}, since={BARS: Offset(0)}), 0.0)
+    writer.start(BARS, BOUNDARY)
+    writer.settle()
+    writer.correct(BOUNDARY, (Correction(Publication(BARS, b"early"), b"5"),))
+    close(writer, 6, BARS)
+    writer.correct(BOUNDARY, (Correction(Publication(BARS, b"late"), b"6"),))
+    assert [p.payload for e in taken(writer, 0.0).envelopes for p in e.finals] == [b"6", b"late"]

@@ -101,7 +101,7 @@ async def test_what_was_missed_can_be_printed_from_a_position() -> None:
     [
         (["nonsense"], "107"),
         (["bars:DEMO:S99@1m"], "102"),
-        (["trades:DEMO:S01"], "108"),
+        (["status:OTHER"], "102"),
         (["bars:DEMO:S01@1m", "--token", "wrong"], "disconnected"),
     ],
 )
