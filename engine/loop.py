@@ -30,7 +30,7 @@ from wire.topics import topic_of
 CYCLE_S: Final = 0.01
 DEMAND_PERIOD_S: Final = 5.0
 SLICE_NS: Final = 2 * NS_PER_MS
-"""As long as new channels may be warmed in one cycle; live values are refreshed for as long again."""
+"""As long as new channels may be warmed in one cycle; live values are refreshed for about as long again."""
 
 log = structlog.get_logger("engine")
 
@@ -145,11 +145,11 @@ class EngineLoop:
     async def run(self) -> None:
         """Run cycles until it is cancelled."""
         while True:
-            behind = self.cycle()
-            await asyncio.sleep(0 if behind else CYCLE_S)
+            more = self.cycle()
+            await asyncio.sleep(0 if more else CYCLE_S)
 
     def cycle(self) -> bool:
-        """One cycle; True when the feeds have more to give at once."""
+        """One cycle; True when there is more to do at once."""
         began_s = self._now_s()
         if began_s - self._demanded_s >= DEMAND_PERIOD_S:
             self._demand_due.set()
@@ -166,7 +166,7 @@ class EngineLoop:
             self._catch_up()
         self._count(cycle)
         self._metrics.cycle.observe(self._now_s() - began_s)
-        return cycle.behind
+        return cycle.behind or cycle.unfinished
 
     def _slice(self) -> More:
         """A slice of time that begins now."""

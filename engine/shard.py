@@ -30,13 +30,14 @@ class Cycle(Struct, frozen=True):
     """What one step brought, in the order in which it is to be published.
 
     ``joined``: channels that are told from now on; boundaries and corrections, each with its venue; live values;
-    ``behind``: more is waiting.
+    ``behind``: the feeds have more; ``unfinished``: so has the warming up, or the refreshing of live values.
     """
 
     joined: tuple[str, ...]
     boundaries: tuple[tuple[str, Boundary], ...]
     live: tuple[Publication, ...]
     behind: bool
+    unfinished: bool
 
 
 class Totals(Struct, frozen=True):
@@ -68,7 +69,7 @@ class _Line:
         self.rest: Iterator[Sequence[Publication]] | None = None
         """What is left of that round."""
         self.refresh_ns = LIVE_PERIOD_NS
-        """How long the round before it was the newest."""
+        """How often a channel is refreshed: as long as the newest whole round took, if that is more than it should."""
         self.stamp_us: int | None = None
         """What is told as sent, of the live values of this step."""
         self.finished = False
@@ -144,7 +145,7 @@ class Shard:
         line = self._lines.get(channel.venue)
         if line is not None and not channel.kind.has_timeframe:
             return Description(warming=False)
-        return Description(warming=True if line is None else line.venue.warming(channel))
+        return Description(warming=True if line is None else line.venue.warms(channel))
 
     def history(self, channel: Channel, limit: int, wall_ns: int) -> Charting:
         """What `channel`, watched or not, says of the newest `limit` closed bars that are held at `wall_ns`.
@@ -204,7 +205,8 @@ class Shard:
             live += self._owed(line, sent_us)
             live += self._refreshed(line, now_ns, sent_us, more())
             live += line.status.news(line.feed.status(), now_ns, repeated, sent_us=sent_us)
-        return Cycle(tuple(joined), tuple(boundaries), tuple(live), behind)
+        unfinished = any(line.rest is not None or line.venue.warming for line in self._lines.values())
+        return Cycle(tuple(joined), tuple(boundaries), tuple(live), behind, unfinished)
 
     @staticmethod
     def _owed(line: _Line, sent_us: int | None) -> Sequence[Publication]:
@@ -217,20 +219,24 @@ class Shard:
 
     @staticmethod
     def _refreshed(line: _Line, now_ns: int, sent_us: int | None, more: More) -> Iterator[Publication]:
-        """All that has changed, a round at most every 100 ms; what time does not allow for is left to later steps."""
+        """All that has changed, a round at most every 100 ms; what time does not allow for is left to later steps.
+
+        While nothing changes no round begins: so the next trade is told at once.
+        """
         if line.rest is None:
             if line.live_ns is not None and now_ns - line.live_ns < LIVE_PERIOD_NS:
                 return
-            if line.live_ns is not None:
-                line.refresh_ns = now_ns - line.live_ns
-            line.live_ns = now_ns
             line.rest = line.venue.refresh(lambda: line.stamp_us)
+            if line.rest is None:
+                return
+            line.live_ns = now_ns
         line.stamp_us = sent_us
         for published in line.rest:
             yield from published
             if not more():
                 return
         line.rest = None
+        line.refresh_ns = LIVE_PERIOD_NS if line.live_ns is None else max(LIVE_PERIOD_NS, now_ns - line.live_ns)
 
     def _line(self, channel: Channel) -> _Line:
         line = self._lines.get(channel.venue)

@@ -69,6 +69,11 @@ class Tape:
         self._trades = _Newest(width, 4)
         self._quotes = _Newest(width, 4)
 
+    @property
+    def changed(self) -> bool:
+        """Whether anything has come that was not told yet to those who watch."""
+        return any(bool(newest.watched) and bool(newest.changed.any()) for newest in (self._trades, self._quotes))
+
     def watch(self, channel: Channel, slot: int) -> bool:
         """Tell `channel`, of trades or quotes; False if it is told already."""
         watched = self._of(channel).watched

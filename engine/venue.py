@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 from msgspec import Struct
+from numpy.typing import NDArray
 
 from engine.bars import Closed, VenueBars
 from engine.bars_state import BarsStateError
@@ -56,7 +57,6 @@ class Venue:
         self._slots = {symbol: slot for slot, symbol in enumerate(symbols)}
         self._frames = {timeframe: Frame(self.symbols, budget) for timeframe in Timeframe}
         self._tape = Tape(len(symbols))
-        self._changed = np.zeros(len(symbols), np.bool_)
         self._received_ns = self._restored_ns = 0
         self._interrupted = self._lapsed = False
         self._watched: dict[str, Channel] = {}
@@ -120,7 +120,7 @@ class Venue:
             joined += frame.warm(partial(self.bars.history, timeframe), more)
         return joined
 
-    def warming(self, channel: Channel) -> bool:
+    def warms(self, channel: Channel) -> bool:
         """Whether the next bar of `channel`, watched or not, would have no value yet. Raises UnknownChannelError."""
         slot, timeframe = self._slot(channel), channel.timeframe
         if timeframe is None or channel.expression is None or slot is None:
@@ -294,11 +294,25 @@ class Venue:
                 told += frame.conclude(those, Moment(history[-1], final=True, sent_us=sent_us))
         return told
 
-    def refresh(self, stamp: Callable[[], int | None]) -> Iterator[list[Publication]]:
-        """All live values that have changed, some at a time: `stamp` gives the ``sent_us`` of each time."""
+    @property
+    def warming(self) -> bool:
+        """Whether there are held bars to replay for something new."""
+        return any(frame.graphs.warming for frame in self._frames.values())
+
+    def refresh(self, stamp: Callable[[], int | None]) -> Iterator[list[Publication]] | None:
+        """All live values that have changed, some at a time: `stamp` gives the ``sent_us`` of each time.
+
+        None when nothing has changed since this was asked last.
+        """
+        slots = self.bars.take_changed()
+        if len(slots) == 0 and not self._tape.changed:
+            return None
+        changed = np.zeros(len(self.symbols), np.bool_)
+        changed[slots] = True
+        return self._refreshed(changed, stamp)
+
+    def _refreshed(self, changed: NDArray[np.bool_], stamp: Callable[[], int | None]) -> Iterator[list[Publication]]:
         yield self._tape.live((), sent_us=stamp(), everything=True)
-        changed, self._changed = self._changed, np.zeros(len(self.symbols), np.bool_)
-        changed[self.bars.take_changed()] = True
         for timeframe, frame in self._frames.items():
             if frame.watched:
                 yield from frame.refresh(changed, partial(self._forming_now, timeframe, stamp))
