@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from engine.backfill import Backfilled, Hole, Mender
 from engine.bars_state import BarsState, BarsStateError
 from engine.columns import Columns
-from engine.connections import Connections
+from engine.connections import BEHIND_NS, Connections
 from engine.gaps import GapMarker
 from engine.held import History
 from engine.openbars import NOWHERE, Closed, OpenBars
@@ -61,7 +61,7 @@ class VenueBars:
         self._wait_ns = grace_ns + idle_ns
         self._sessions = sessions
         self._past = Past(History(timeframes, bars=history), sessions)
-        self._open = OpenBars(width, ahead_ns=grace_ns + AHEAD_NS, past=self._past, sessions=sessions)
+        self._open = OpenBars(width, ahead_ns=grace_ns + AHEAD_NS + BEHIND_NS, past=self._past, sessions=sessions)
 
     @property
     def refused(self) -> int:

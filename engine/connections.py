@@ -1,7 +1,8 @@
 """The watermark of a venue out of those of its connections. Pure; no I/O.
 
-Each tick is judged by the offset of its own connection; the venue's watermark is the least of the live ones', and
-never goes back. A connection is live from its first tick until it is said to be gone.
+Each tick is judged by the offset of its own connection; the venue's watermark is the least of the live ones', but for
+those too far behind the first, and never goes back. A connection is live from its first tick until it is said to be
+gone.
 """
 
 from typing import Final
@@ -13,7 +14,10 @@ from numpy.typing import NDArray
 from engine.offset_window import NEVER
 from engine.ticks import TickBatch
 from engine.watermark import Passage, Watermark, WatermarkState
+from wire.market import NS_PER_S
 
+BEHIND_NS: Final = 10 * NS_PER_S
+"""Who is further behind the first connection is not waited for: so many bars need not be kept open."""
 _FOREVER: Final = 1 << 62
 
 
@@ -77,7 +81,8 @@ class Connections:
         marks = [*self._live.values()] if self._resting is None else [self._resting]
         if marks:
             self._received_ns = max(self._received_ns, now_ns)
-            self.value_ns = max(self.value_ns, min(each.advance(now_ns) for each in marks))
+            reached = [each.advance(now_ns) for each in marks]
+            self.value_ns = max(self.value_ns, min(reached), max(reached) - BEHIND_NS)
         return self.value_ns
 
     def disconnect(self, connection: int) -> None:
@@ -108,24 +113,26 @@ class Connections:
         self, which: NDArray[np.uint8], event_ns: NDArray[np.int64], received_ns: NDArray[np.int64]
     ) -> Passage:
         """The least of all live connections' at each tick; the ticks of the others let a connection's time pass."""
-        before = np.full(len(which), _FOREVER)
-        after = before.copy()
+        least, first = np.full((2, len(which)), _FOREVER), np.full((2, len(which)), -_FOREVER)
         refused: NDArray[np.bool_] | None = None
         begins = {connection: int(np.argmax(which == connection)) for connection in np.unique(which).tolist()}
         begins |= dict.fromkeys(self._live, 0)
         for connection, start in sorted(begins.items(), key=lambda each: (each[0] not in self._live, each[1])):
             reached = None
             if connection not in self._live:
-                reached = int(before[start]) if self._live else None
+                if self._live:
+                    reached = max(int(least[0, start]), int(first[0, start]) - BEHIND_NS)
                 self._live[connection] = self._mark()
             passage = self._live[connection].observe(event_ns[start:], received_ns[start:], which[start:] == connection)
-            np.minimum(before[start:], passage.before_ns, out=before[start:])
-            np.minimum(after[start:], passage.after_ns, out=after[start:])
+            both = np.stack((passage.before_ns, passage.after_ns))
+            np.minimum(least[:, start:], both, out=least[:, start:])
+            np.maximum(first[:, start:], both, out=first[:, start:])
             if reached is not None:  # The others had come so far when it came in, and that does not go back.
-                before[start], after[start] = max(reached, before[start]), max(reached, after[start])
+                np.maximum(least[:, start], reached, out=least[:, start])
             if passage.refused is not None:
                 refused = np.zeros(len(which), np.bool_) if refused is None else refused
                 refused[start:] |= passage.refused
+        before, after = np.maximum(least, first - BEHIND_NS)
         np.maximum.accumulate(after, out=after)
         np.maximum(before[1:], after[:-1], out=before[1:])
         return Passage(before, after, refused)

@@ -26,11 +26,13 @@ class GapMarker:
     def mark(self, batch: TickBatch, closed_ns: NDArray[np.int64], newest_ns: NDArray[np.int64]) -> None:
         """Look for the ticks of a batch that come behind a hole.
 
-        `closed_ns` is what each of them found closed, `newest_ns` each slot's newest trade before the batch.
+        `closed_ns` is what each of them found closed, `newest_ns` each slot's newest trade before the batch that was
+        not late: late ones are no part of the bars, and so do not bound the hole.
         """
+        in_time = batch.event_ns // BASE_NS * BASE_NS + BASE_NS > closed_ns
         for index in np.flatnonzero(batch.flags & TickFlag.AFTER_GAP).tolist():
             slot, event_ns = int(batch.instrument[index]), int(batch.event_ns[index])
-            earlier_ns = batch.event_ns[:index][batch.instrument[:index] == slot]
+            earlier_ns = batch.event_ns[:index][(batch.instrument[:index] == slot) & in_time[:index]]
             last_ns = max(int(newest_ns[slot]), int(earlier_ns.max(initial=0)))
             first_ns = min(last_ns, event_ns) if last_ns else event_ns
             self._mark(slot, first_ns, event_ns, int(closed_ns[index]))

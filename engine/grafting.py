@@ -80,7 +80,7 @@ def alike(target: Graph, width: int, number: int) -> Graph:
                 warmed.nodes[key] = build_node(operation, width, target.nodes[key].began)
     graph = Graph(width, number)
     for signal in target.signals:
-        graph.adopt(signal.expression, warmed)
+        graph.adopt(signal.expression, signal.program, warmed)
     return graph
 
 
@@ -98,6 +98,9 @@ def _mixed(old: NDArray[Any], new: NDArray[Any], into: Slots, out_of: Slots) -> 
 
 def _resize(target: Graph, width: int) -> None:
     target.width = width
+    for node in target.nodes.values():
+        if node.kernel is None and node.value.ndim:
+            node.value = np.full((*node.value.shape[:-1], width), np.nan)
     target.forget_plans()
     target.recall()
 

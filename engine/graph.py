@@ -10,7 +10,7 @@ from engine.columns import Columns
 from engine.compile import build_node, node_keys, remembers
 from engine.errors import GraphError
 from engine.kernels.instant import Births, Column, Instant, Slots
-from engine.kernels.node import Node
+from engine.kernels.node import Kernel, Node
 from engine.plan import Plan
 from wire.expression_tree import Expression
 from wire.program import Program
@@ -87,11 +87,12 @@ class Signal:
 
 
 class Lease:
-    """For how long somebody reads a graph's state; `ended` when nobody does any more, from whatever thread."""
+    """What `kernels` of a graph remember is read by somebody, who sets `ended` afterwards, in whatever thread."""
 
-    __slots__ = ("ended",)
+    __slots__ = ("ended", "kernels")
 
-    def __init__(self) -> None:
+    def __init__(self, kernels: Sequence[Kernel]) -> None:
+        self.kernels = kernels
         self.ended = False
 
 
@@ -108,7 +109,19 @@ class Graph:
     engine.grafting alone.
     """
 
-    __slots__ = ("_ages", "_began", "_lent", "_plan", "_planned", "_signals", "births", "newest", "nodes", "number", "width")
+    __slots__ = (
+        "_ages",
+        "_began",
+        "_lent",
+        "_plan",
+        "_planned",
+        "_signals",
+        "births",
+        "newest",
+        "nodes",
+        "number",
+        "width",
+    )
 
     def __init__(self, width: int, number: int = 0, began: int | None = None) -> None:
         self.width = width
@@ -119,7 +132,7 @@ class Graph:
         self._began = began
         self._ages: dict[int, NDArray[np.int64]] = {}
         self._signals: dict[Expression, Signal] = {}
-        self._lent: Lease | None = None
+        self._lent: tuple[Lease, ...] = ()
         self._plan: Plan | None = None
         self._planned: tuple[list[Signal], Plan | None] = ([], None)
 
@@ -144,31 +157,33 @@ class Graph:
             self._check(bar)
         if history:
             self.newest = history[-1]
-        if not history or not self.lacks(expression, self.number - len(history)):
-            return self.adopt(expression, None)
+        signal = self._signals.get(expression)
+        program = build_program(expression) if signal is None else signal.program
+        if not history or not self.lacks(program, self.number - len(history)):
+            return self.adopt(expression, program)
         warmed = Graph(self.width, self.number - len(history))
-        warmed.watch(expression)
+        warmed.adopt(expression, program)
         for bar in history:
             warmed.commit(bar)
-        return self.adopt(expression, warmed)
+        return self.adopt(expression, program, warmed)
 
-    def lacks(self, expression: Expression, began: int) -> bool:
-        """True if `expression` needs a node that remembers and is not there, or knows less than from `began` on."""
-        program = build_program(expression)
+    def lacks(self, program: Program, began: int) -> bool:
+        """True if `program` needs a node that remembers and is not there, or knows less than from `began` on."""
         operations = zip(node_keys(program), program.operations, strict=True)
         return any(
             remembers(operation) and (key not in self.nodes or self.nodes[key].began > began)
             for key, operation in operations
         )
 
-    def adopt(self, expression: Expression, warmed: "Graph | None") -> Signal:
+    def adopt(self, expression: Expression, program: Program, warmed: "Graph | None" = None) -> Signal:
         """As `watch`, with the nodes of `warmed` where there are none here or they know less; without it with new ones.
 
-        `warmed` is a graph of the same slots at the same boundary that watches `expression`; it is used up.
+        `program` is that of `expression`. `warmed` is a graph of the same slots at the same boundary that computes it;
+        it is used up.
         """
         signal = self._signals.get(expression)
         if signal is None:
-            signal = Signal(self, expression, build_program(expression))
+            signal = Signal(self, expression, program)
         if warmed is not None:
             self._check_boundary(warmed)
             self.births = self.births.earliest(warmed.births)
@@ -202,7 +217,7 @@ class Graph:
     def commit_unguarded(self, bar: Columns) -> None:
         """As `commit`, to be called with numpy's floating-point warnings off: that costs more than a narrow node."""
         self._check(bar)
-        if self._lent is not None:
+        if self._lent:
             self._take_back()
         number = self.number + 1
         births = self.births
@@ -244,9 +259,8 @@ class Graph:
         return self._ages[began]
 
     def lend(self, lease: "Lease") -> None:
-        """Somebody reads what the kernels remember, by reference: it is not written to unless `lease` has ended."""
-        self._take_back()
-        self._lent = lease
+        """Somebody reads what the kernels of `lease` remember: it is not written to before that has ended."""
+        self._lent = (*(each for each in self._lent if not each.ended), lease)
 
     def forget_plans(self) -> None:
         """The nodes are others from now on, or the slots."""
@@ -265,11 +279,9 @@ class Graph:
 
     def _take_back(self) -> None:
         """Goes on with copies of what is lent, and still read."""
-        if self._lent is not None and not self._lent.ended:
-            for node in self.nodes.values():
-                if node.kernel is not None:
-                    node.kernel.restore(node.kernel.state())
-        self._lent = None
+        for kernel in dict.fromkeys(kernel for lease in self._lent if not lease.ended for kernel in lease.kernels):
+            kernel.restore(kernel.state())
+        self._lent = ()
 
     def _check(self, bar: Columns) -> None:
         if len(bar.close) != self.width:

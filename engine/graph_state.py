@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from engine import grafting
 from engine.compile import build_node, node_keys
-from engine.graph import Graph
+from engine.graph import Graph, Lease
 from engine.kernels.instant import Slots
 from engine.kernels.node import BEFORE_ALL, Node
 from wire.expression_tree import Expression
@@ -63,29 +63,32 @@ class GraphState:
         return replace(self, slots=slots[kept], first=self.first[kept], nodes=nodes)
 
 
-def take_state(graph: Graph, slots: Slots, expression: str = "", keys: Iterable[str] | None = None) -> GraphState:
-    """What `graph` remembers now, copied: it may go on. `slots` are those of the venue that it has.
-
-    `keys` are the nodes asked for, None for all.
-    """
-    copies: dict[int, NDArray[Any]] = {}
-
-    def copied(array: NDArray[Any]) -> NDArray[Any]:
-        """One copy of what several nodes hold."""
-        if id(array) not in copies:
-            copies[id(array)] = array.copy()
-        return copies[id(array)]
-
+def copy_state(graph: Graph, slots: Slots, expression: str, keys: Iterable[str]) -> GraphState:
+    """What `graph` remembers now at the nodes `keys`, copied. `slots` are those of the venue that it has."""
     nodes = {}
-    held = []  # so that no two arrays have one id
-    for key in graph.nodes if keys is None else keys:
+    for key in keys:
         node = graph.nodes[key]
         if node.kernel is not None:
-            arrays = node.kernel.state()
-            held.append(arrays)
-            state = tuple(copied(array) for array in arrays)
-            nodes[key] = NodeState(node.kernel.VERSION, node.began, copied(node.value), state)
+            arrays = tuple(array.copy() for array in node.kernel.state())
+            nodes[key] = NodeState(node.kernel.VERSION, node.began, node.value, arrays)
     return GraphState(graph.number, expression, slots, graph.births.first, nodes)
+
+
+def lend_state(graph: Graph, slots: Slots, expression: str = "") -> tuple[GraphState, Lease]:
+    """As `copy_state`, of all nodes, without copying: `graph` does that when it goes on before the lease has ended.
+
+    Only what has several rows for a slot is ever written to.
+    """
+    nodes, written = {}, []
+    for key, node in graph.nodes.items():
+        if node.kernel is not None:
+            arrays = node.kernel.state()
+            nodes[key] = NodeState(node.kernel.VERSION, node.began, node.value, arrays)
+            if any(array.ndim > 1 for array in arrays) and node.kernel.state()[0] is arrays[0]:
+                written.append(node.kernel)
+    lease = Lease(written)
+    graph.lend(lease)
+    return GraphState(graph.number, expression, slots, graph.births.first, nodes), lease
 
 
 def wide_graph(state: GraphState, expression: Expression, program: Program, width: int) -> Graph | None:
@@ -163,7 +166,7 @@ def _rebuilt(state: GraphState, expression: Expression, program: Program, fit: _
         warmed.nodes[key] = node
     graph = Graph(width, state.number, None if fit.keeps_began else BEFORE_ALL)
     warmed.births = grafting.births_of(fit.first, state.number)
-    graph.adopt(expression, warmed)
+    graph.adopt(expression, program, warmed)
     return graph
 
 

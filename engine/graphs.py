@@ -10,7 +10,7 @@ from engine.budget import Account, Budget
 from engine.columns import Columns
 from engine.errors import GraphError
 from engine.graph import GATHER_UNDER, Graph, Values
-from engine.graph_state import GraphState, take_state
+from engine.graph_state import lend_state
 from engine.kernels.instant import Births, Slots
 from engine.placement import Placement
 from engine.seeds import Seeds
@@ -172,19 +172,15 @@ class Graphs:
 
     # state
 
-    def states(self) -> Iterator[GraphState]:
-        """What is remembered, copied, graph by graph; the wide one, which costs the most, last.
-
-        Bars may be committed meanwhile, each state tells its boundary: those since must be held when it is restored.
-        """
-        for narrow in tuple(self._placement.narrow):
-            if narrow in self._placement.narrow:
-                yield take_state(narrow.graph, narrow.slots, canonical(narrow.signal.expression))
-        yield take_state(self._wide, self._everything)
-
     def state(self) -> GraphsState:
-        """What is remembered now, copied."""
-        return GraphsState(self.number, self.width, tuple(self.states()))
+        """What is remembered now, at nearly no cost; to be ended when it was read."""
+        lent = [
+            lend_state(narrow.graph, narrow.slots, canonical(narrow.signal.expression))
+            for narrow in self._placement.narrow
+        ]
+        lent.append(lend_state(self._wide, self._everything))
+        states, leases = zip(*lent, strict=True)
+        return GraphsState(self.number, self.width, states, leases)
 
     def restore(self, state: GraphsState, moved: Slots | None = None, newest: Columns | None = None) -> None:
         """Goes on from `state`, before anything else: what is watched takes its state from it and joins at once.
@@ -204,7 +200,7 @@ class Graphs:
                 self._wide.births = grafting.births_of(first, state.number)
         self._wide.newest = newest
         self._seeds.store(states)
-        self._placement.begun, self._placement.held = True, min((each.number for each in states), default=state.number)
+        self._placement.begun, self._placement.held = True, state.number
 
     def forget(self) -> None:
         """Nothing more of what was restored, or dropped, will be wanted."""

@@ -154,6 +154,7 @@ class OpenBars:
         """The last closed bars of some slots ended otherwise."""
         self.last_close, self.newest_ns = self.last_close.copy(), self.newest_ns.copy()
         self.last_close[slots], self.newest_ns[slots] = last, newest_ns
+        self._changed[slots] = True
 
     def mend_forming(self, change: Callable[[RungState, int, int], RungState]) -> None:
         """Replace what the longer bars that form have; `change` is told when each opened and how far it has come."""

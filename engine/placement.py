@@ -9,7 +9,7 @@ from engine import grafting
 from engine.budget import Account, BudgetError, has_handles, narrow_bytes
 from engine.compile import remembers
 from engine.graph import Graph
-from engine.graph_state import GraphState, take_state
+from engine.graph_state import GraphState, copy_state, lend_state
 from engine.kernels.instant import Slots
 from engine.kernels.node import BEFORE_ALL
 from engine.rewarming import Rewarming
@@ -100,7 +100,7 @@ class Placement:
             return program.ready <= WIDE_WINDOW and not has_handles(program)
         if not self.wide.nodes or not any(remembers(operation) for operation in program.operations):
             return False
-        return not self.wide.lacks(watched.expression, self.wide.number)
+        return not self.wide.lacks(program, self.wide.number)
 
     def _can_pay(self, watched: Watched, *, everywhere: bool) -> bool:
         """Takes what the wide graph costs; what is wanted for some slots stays narrow where that is too much."""
@@ -118,7 +118,7 @@ class Placement:
 
     def _place_wide(self, watched: Watched) -> None:
         expression, program = watched.expression, watched.program
-        if self._knows_all(program) or not self.wide.lacks(expression, self.wide.number):
+        if self._knows_all(program) or not self.wide.lacks(program, self.wide.number):
             self._join_wide(watched, None)
             return
 
@@ -126,7 +126,7 @@ class Placement:
             graph = self._seeds.wide(expression, program, self.wide.width, held)
             if graph is None:
                 graph = Graph(self.wide.width, self._start(program, held))
-                graph.watch(expression)
+                graph.adopt(expression, program)
             return Replay(graph, None)
 
         def finish(replay: Replay) -> list[Joined]:
@@ -171,7 +171,7 @@ class Placement:
             graph = seeds.pop() if seeds else None
             if graph is None or graph.number < held or era != self._era:
                 graph = Graph(len(taken), self._start(watched.program, held), BEFORE_ALL)
-                graph.watch(watched.expression)
+                graph.adopt(watched.expression, watched.program)
             return Replay(graph, taken)
 
         def finish(replay: Replay) -> list[Joined]:
@@ -192,14 +192,14 @@ class Placement:
         graph = Graph(len(slots), self.wide.number, BEFORE_ALL)
         graph.births = grafting.births_of(self.wide.births.first.take(slots), self.wide.number)
         graph.newest = None if self.wide.newest is None else self.wide.newest.take(slots)
-        graph.adopt(watched.expression, None)
+        graph.adopt(watched.expression, watched.program)
         return graph
 
     def _join_wide(self, watched: Watched, warmed: Graph | None) -> list[Joined]:
         """All slots of `watched` join; those that had their values in narrow graphs go on with them."""
         expected = [slot for slot in watched.wanted if slot not in watched.narrow]
         before = set(self.wide.nodes)
-        watched.wide = self.wide.adopt(watched.expression, warmed)
+        watched.wide = self.wide.adopt(watched.expression, watched.program, warmed)
         new = [key for key in watched.wide.keys if key not in before]
         for narrow in dict.fromkeys(watched.narrow.values()):
             if not narrow.stale:
@@ -297,10 +297,10 @@ class Placement:
         if self.is_in_wide(watched):
             self._account.free_wide(watched.program)
         if watched.wide is not None:
-            self._seeds.keep(take_state(self.wide, self._everything, text, watched.wide.keys))
+            self._seeds.keep(copy_state(self.wide, self._everything, text, watched.wide.keys))
             self.wide.unwatch(watched.wide)
         for narrow in dict.fromkeys(watched.narrow.values()):
-            self._seeds.keep(take_state(narrow.graph, narrow.slots, text))
+            self._seeds.keep(lend_state(narrow.graph, narrow.slots, text)[0])
             del self.narrow[narrow]
         pending = self._pending.pop(watched, None)
         if pending is not None:

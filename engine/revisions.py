@@ -15,7 +15,13 @@ from wire.market import Timeframe
 
 # Of each timeframe so many corrections are remembered; then the first bars that had one lose theirs.
 _MOST: Final = 16_384
+# And so many revisions of all of them wait to be taken; then the first are given up.
+_MOST_READY: Final = 65_536
 _NEVER: Final = 1 << 62
+# Plain numbers: a flag's own `&` costs more than all the rest that is done with a late trade.
+_SETS_RANGE: Final = int(TickFlag.SETS_RANGE)
+_SETS_OPEN_CLOSE: Final = int(TickFlag.SETS_OPEN_CLOSE)
+_SETS_VOLUME: Final = int(TickFlag.SETS_VOLUME)
 
 Find = Callable[[Timeframe, int], RawBar | None]
 """The closed bar of a timeframe that opened at a time, if it is still kept."""
@@ -63,15 +69,15 @@ class Correction(Struct, eq=False):
         """Take in a late trade."""
         self.count += 1
         self.newest_ns = max(self.newest_ns, event_ns)
-        if flags & TickFlag.SETS_RANGE:
+        if flags & _SETS_RANGE:
             self.high = max(self.high, price)
             self.low = min(self.low, price)
-        if flags & TickFlag.SETS_OPEN_CLOSE:
+        if flags & _SETS_OPEN_CLOSE:
             if event_ns < self.open_event_ns:
                 self.open, self.open_event_ns = price, event_ns
             if event_ns >= self.close_event_ns:
                 self.close, self.close_event_ns = price, event_ns
-        if flags & TickFlag.SETS_VOLUME:
+        if flags & _SETS_VOLUME:
             self.volume += size
             self.turnover += price * size
 
@@ -148,7 +154,7 @@ class Revisions:
     def revise(self, timeframe: Timeframe, bar: RawBar, slots: Iterable[int]) -> None:
         """The bar as used has itself become another for some slots."""
         for slot in slots:
-            self._correction(timeframe, bar.open_ns, bar.end_ns, slot)
+            self._correction(timeframe, (bar.end_ns, timeframe.ns, bar.open_ns), slot)
 
     def settle(self, closed_ns: int, find: Find) -> None:
         """Revise what waits and has ended by `closed_ns`."""
@@ -163,6 +169,8 @@ class Revisions:
             corrections = self._corrections[timeframe].get(open_ns, {})
             for slot in sorted(slots & corrections.keys()):
                 self._ready[end_ns, length_ns, open_ns, slot] = corrections[slot].revise(timeframe, slot, used)
+        while len(self._ready) > _MOST_READY:
+            del self._ready[next(iter(self._ready))]
         self.next_ns = min((key[0] for key in self._waiting), default=_NEVER)
 
     def take(self) -> list[Revision]:
@@ -205,7 +213,7 @@ class Revisions:
                 self._corrections[timeframe].setdefault(open_ns, {})[slot] = copy.copy(correction)
                 self._sizes[timeframe] += 1
         for end_ns, timeframe, open_ns, slots in state.waiting:
-            self._wait(timeframe, open_ns, end_ns).update(slots)
+            self._wait(timeframe, (end_ns, timeframe.ns, open_ns)).update(slots)
         for end_ns, revision in state.ready:
             self._ready[end_ns, revision.timeframe.ns, revision.open_ns, revision.slot] = revision
 
@@ -215,11 +223,13 @@ class Revisions:
         if stretch is None or not stretch.open_ns <= event_ns < stretch.close_ns:
             stretch = self._stretch = self._sessions.at(event_ns)
         for timeframe, length_ns in self._lengths:
-            yield self._correction(timeframe, *stretch.bar(length_ns, event_ns), slot)
+            open_ns, end_ns = stretch.bar(length_ns, event_ns)
+            yield self._correction(timeframe, (end_ns, length_ns, open_ns), slot)
 
-    def _correction(self, timeframe: Timeframe, open_ns: int, end_ns: int, slot: int) -> Correction:
-        self._wait(timeframe, open_ns, end_ns).add(slot)
-        bars = self._corrections[timeframe]
+    def _correction(self, timeframe: Timeframe, key: tuple[int, int, int], slot: int) -> Correction:
+        """That of a slot's bar, new if there is none, to be revised; `key` is its end, length and open time."""
+        self._wait(timeframe, key).add(slot)
+        bars, open_ns = self._corrections[timeframe], key[2]
         slots = bars.setdefault(open_ns, {})
         correction = slots.get(slot)
         if correction is None:
@@ -230,6 +240,9 @@ class Revisions:
                 self._sizes[timeframe] -= len(bars.pop(first))
         return correction
 
-    def _wait(self, timeframe: Timeframe, open_ns: int, end_ns: int) -> set[int]:
-        self.next_ns = min(self.next_ns, end_ns)
-        return self._waiting.setdefault((end_ns, timeframe.ns, open_ns), (timeframe, set()))[1]
+    def _wait(self, timeframe: Timeframe, key: tuple[int, int, int]) -> set[int]:
+        self.next_ns = min(self.next_ns, key[0])
+        waiting = self._waiting.get(key)
+        if waiting is None:
+            waiting = self._waiting[key] = (timeframe, set())
+        return waiting[1]

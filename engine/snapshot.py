@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from engine.arrays import PackedArray, packed, unpacked
 from engine.errors import EngineError
+from engine.graph import Lease
 from engine.graph_state import GraphState, NodeState
 
 FORMAT: Final = b"signal-service graphs 1\n"
@@ -24,11 +25,20 @@ class SnapshotError(EngineError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GraphsState:
-    """What the graphs of `width` slots remember, the wide one at boundary `number`; the others not after it."""
+    """What the graphs of `width` slots remember, at boundary `number`.
+
+    The arrays are lent by the graphs: those copy them when they go on before `end` was called.
+    """
 
     number: int
     width: int
     graphs: tuple[GraphState, ...]
+    leases: tuple[Lease, ...] = ()
+
+    def end(self) -> None:
+        """The state is not read any more; to be called from whatever thread."""
+        for lease in self.leases:
+            lease.ended = True
 
 
 class _NodeRecord(msgspec.Struct, frozen=True, array_like=True):

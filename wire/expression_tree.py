@@ -19,7 +19,7 @@ class Number(Struct, frozen=True):
 
 
 class Series(Struct, frozen=True):
-    """A series of the bar: open, high, low, close, volume, hl2, hlc3 or ohlc4."""
+    """A series of the bar: open, high, low, close, volume, hl2, hlc3, ohlc4 or traded."""
 
     name: str
 

@@ -5,7 +5,6 @@ from typing import Final
 from wire.catalogue_types import TEXTBOOK, WILDER, Formula, Indicator, Parameter, length
 
 _APPEL: Final = "G. Appel, The Moving Average Convergence-Divergence Trading Method (1979)"
-_FAST_SEED: Final = "the fast average is seeded on its own, as in TradingView; TA-Lib seeds both on one bar"
 _FLAT_50: Final = "no movement at all: 50, where TA-Lib says 0"
 _RANGE: Final = "ratio(100 * (close - lowest(low, length)), highest(high, length) - lowest(low, length), 50)"
 _RANGE_OF_RSI: Final = "ratio(100 * (r - bottom), (top - bottom) * (not (top == bottom)), 50)"
@@ -30,7 +29,10 @@ OSCILLATORS: Final = (
         parameters=(Parameter("fast", 12), Parameter("slow", 26), Parameter("signal", 9)),
         where=(Formula("line", "ema(x, fast) - ema(x, slow)"), Formula("smoothed", "ema(line, signal)")),
         outputs=(Formula("macd", "line"), Formula("signal", "smoothed"), Formula("hist", "line - smoothed")),
-        differences=(_FAST_SEED, "the line has values before the signal, where TA-Lib starts all three at once"),
+        differences=(
+            "the fast average is seeded on its own, as in TradingView; TA-Lib seeds both on one bar",
+            "the line has values before the signal, where TA-Lib starts all three at once",
+        ),
         source=_APPEL,
     ),
     Indicator(
@@ -38,7 +40,6 @@ OSCILLATORS: Final = (
         title="Percentage price oscillator",
         parameters=(Parameter("fast", 12), Parameter("slow", 26)),
         definition="100 * (ema(x, fast) - ema(x, slow)) / ema(x, slow)",
-        differences=(_FAST_SEED,),
         source=_APPEL,
     ),
     Indicator(
@@ -92,7 +93,6 @@ OSCILLATORS: Final = (
             Formula("moves", "sign(highest(x, length) - lowest(x, length))"),
         ),
         definition="ratio(x - mean, 0.015 * deviation(x, mean, length) * moves, 0)",
-        differences=("no movement in the window: exactly 0, where rounding may give TA-Lib any value",),
         source="D. Lambert, Commodities (1980)",
     ),
     Indicator(
@@ -120,7 +120,7 @@ OSCILLATORS: Final = (
         ),
         definition="ratio(100 * into, into + out, 50)",
         differences=(
-            "no money moved: 50, where TA-Lib says 0, which it does too when price x volume in the window is under 1",
+            "no money moved: 50, where TA-Lib says 0",
             "TradingView starts one bar earlier",
         ),
         source="G. Quong and A. Soudack, Stocks & Commodities (1989)",

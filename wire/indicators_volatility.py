@@ -4,7 +4,7 @@ from typing import Final
 
 from wire.catalogue_types import TEXTBOOK, WILDER, Formula, Indicator, Parameter, length
 
-_QUIET: Final = "TradingView and TA-Lib lose the digits of a very quiet market"
+_QUIET: Final = "TradingView loses the digits of a very quiet market"
 
 VOLATILITY: Final = (
     Indicator(

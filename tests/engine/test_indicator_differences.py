@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import talib
 
-from tests.engine.exact import exact, noise, sum_error, variance_error
+from tests.engine.exact import exact, noise, sum_error
 from tests.engine.market_columns import Market, Prices, columns, computed, random_market
 
 N = 20
@@ -31,36 +31,6 @@ def test_after_a_great_fall_ta_libs_moving_average_has_lost_its_digits() -> None
     window, ours, theirs = prices[-N:].tolist(), _ours("sma(20)", _market(prices)), talib.SMA(prices, N)
     assert sum_error(ours.item(-1) * N, window) <= 1e-12
     assert sum_error(theirs.item(-1) * N, window) > 1e-9
-
-
-@pytest.mark.parametrize(("text", "power"), [("variance(20)", 1), ("stddev(20)", 2)])
-def test_in_a_very_quiet_market_ta_libs_deviation_has_lost_its_digits(text: str, power: int) -> None:
-    prices = noise(1e5, 1e-7, 300)
-    theirs = talib.VAR(prices, N) if power == 1 else talib.STDDEV(prices, N)
-    window, ours = prices[-N:].tolist(), _ours(text, _market(prices))
-    assert variance_error(float(ours[-1]) ** power, window) <= 1e-12
-    assert variance_error(float(theirs[-1]) ** power, window) > 1e-3
-
-
-def test_in_a_market_that_stands_still_rounding_gives_ta_libs_cci_a_value() -> None:
-    found = set()
-    for level in np.arange(1, 40) / 10 + 0.03:
-        market = _market(np.full(60, level))
-        assert _ours("cci(20)", market)[-1] == 0
-        flat = _flat(market)
-        found.add(float(talib.CCI(flat.high, flat.low, flat.close, N)[-1]))
-    assert max(map(abs, found)) > 10
-
-
-def test_little_money_is_none_to_ta_libs_mfi() -> None:
-    moving = random_market(seed=6, bars=200)
-    market = Market(*columns(moving)[:4], moving.volume * 1e-9)
-    flat, usual = _flat(market), _flat(moving)
-    ours, theirs = _ours("mfi(14)", market), talib.MFI(flat.high, flat.low, flat.close, flat.volume, 14)
-    full = talib.MFI(usual.high, usual.low, usual.close, usual.volume, 14)
-    assert set(theirs[14:]) == {0.0}
-    moved = full[14:] > 0
-    assert np.abs(ours[14:][moved] / full[14:][moved] - 1).max() <= 1e-9
 
 
 def test_ta_lib_sorts_the_lengths_of_the_ultimate_oscillator() -> None:

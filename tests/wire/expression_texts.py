@@ -22,8 +22,10 @@ from wire.expression import (
     children,
 )
 from wire.program_builder import build_program
+from wire.talib_functions import TALIB_FUNCTIONS
 
 SERIES = ("open", "high", "low", "close", "volume", "hl2", "hlc3", "ohlc4", "traded")
+ENTRIES = (*catalogue.INDICATORS, *TALIB_FUNCTIONS)
 
 
 def _within_limits(expression: Expression) -> bool:
@@ -65,7 +67,7 @@ def _calls(draw: st.DrawFn, indicators: list[Indicator], series: st.SearchStrate
 
 @st.composite
 def _single_outputs(draw: st.DrawFn, series: st.SearchStrategy[Expression]) -> Output:
-    call = draw(_calls([entry for entry in catalogue.INDICATORS if entry.outputs], series))
+    call = draw(_calls([entry for entry in ENTRIES if entry.output_names], series))
     indicator = catalogue.indicator(call.name)
     assert indicator is not None
     return Output(call, draw(st.sampled_from(indicator.output_names)))
@@ -77,7 +79,7 @@ _bars = st.integers(1, 40) | st.just(MAX_WINDOW)
 
 
 def _larger(inner: st.SearchStrategy[Expression]) -> st.SearchStrategy[Expression]:
-    singles = [entry for entry in catalogue.INDICATORS if not entry.outputs]
+    singles = [entry for entry in ENTRIES if not entry.output_names]
     return st.one_of(
         _calls(singles, inner),
         _single_outputs(inner),
@@ -111,7 +113,7 @@ conditions: st.SearchStrategy[Expression] = st.recursive(
     max_leaves=4,
 )
 
-_several = _calls([entry for entry in catalogue.INDICATORS if entry.outputs], values)
+_several = _calls([entry for entry in ENTRIES if entry.output_names], values)
 
 expressions = (values | conditions | _several).filter(_within_limits)
 """Expressions within the limits: numbers, truths, and indicators with all their outputs."""

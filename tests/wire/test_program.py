@@ -1,7 +1,7 @@
 import pytest
 
 from wire.expression import ExpressionError, parse
-from wire.program import Operation
+from wire.program import NEVER, Operation
 from wire.program_builder import build_program
 
 
@@ -80,3 +80,32 @@ def test_nested_indicators_grow_with_their_depth_not_with_their_text() -> None:
     for _ in range(12):
         text = f"rsi({text}, 2)"
     assert len(build_program(parse(text)).operations) < 12 * 15
+
+
+def test_a_length_that_a_definition_divides_is_cut_down_to_whole_bars() -> None:
+    weighted = [o.parameters[0] for o in build_program(parse("hma(9)")).operations if o.kernel == "weighted"]
+    assert sorted(weighted) == [3.0, 4.0, 9.0]
+
+
+def test_an_operation_with_several_rows_is_one_whichever_of_them_are_read() -> None:
+    both = build_program(parse("supertrend"))
+    assert [o.outputs for o in both.operations if o.kernel == "supertrend"] == [4]
+    assert [both.operations[place].parameters for place in both.results] == [(0.0,), (1.0,)]
+    assert _kernels("supertrend.line").count("output") == 1
+    assert _kernels("supertrend.line - supertrend.direction").count("supertrend") == 1
+
+
+def test_a_window_needs_more_bars_of_its_series_but_not_of_its_centre() -> None:
+    program = build_program(parse("cci(close, 20)"))
+    assert [o.ready for o in program.operations if o.kernel == "deviation"] == [20]
+
+
+def test_x_of_0_bars_ago_is_x() -> None:
+    assert _kernels("ichimoku(9, 26, 52, 1).span_b") == sorted(
+        ["high", "highest", "low", "lowest", "add", "number", "divide"]
+    )
+
+
+def test_a_sum_over_all_of_history_never_counts_as_settled() -> None:
+    assert build_program(parse("ad")).settled > NEVER
+    assert build_program(parse("adosc")).settled < 1_000
