@@ -87,11 +87,10 @@ class Account:
 @lru_cache(maxsize=65_536)
 def operation_bytes(operation: Operation) -> int:
     """What one slot of an operation costs: its share of the node's state and value."""
-    if operation.kernel.startswith(TALIB):
-        return HANDLE_BYTES + 8 * operation.settled * len(operation.inputs) + 8 * operation.outputs
     node = build_node(operation, 1, 0)
     held = 0 if node.kernel is None else sum(array.nbytes for array in node.kernel.state())
-    return int(held + node.value.nbytes)
+    handle = HANDLE_BYTES if operation.kernel.startswith(TALIB) else 0
+    return int(held + node.value.nbytes + handle)
 
 
 def program_bytes(program: Program, width: int) -> int:

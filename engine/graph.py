@@ -22,6 +22,9 @@ Values = tuple[Column, ...]
 GATHER_UNDER: Final = 1 / 4
 """A peek at a smaller share of the slots gathers them; at a larger one it computes them all."""
 
+MAX_PLANS: Final = 64
+"""So many different selections of signals are peeked at again and again."""
+
 
 class Signal:
     """One watched expression in one graph.
@@ -134,7 +137,7 @@ class Graph:
         self._signals: dict[Expression, Signal] = {}
         self._lent: tuple[Lease, ...] = ()
         self._plan: Plan | None = None
-        self._planned: tuple[list[Signal], Plan | None] = ([], None)
+        self._planned: dict[tuple[Signal, ...], Plan] = {}
 
     @property
     def node_count(self) -> int:
@@ -264,7 +267,7 @@ class Graph:
 
     def forget_plans(self) -> None:
         """The nodes are others from now on, or the slots."""
-        self._plan, self._planned = None, ([], None)
+        self._plan, self._planned = None, {}
         self._ages.clear()
 
     def recall(self) -> None:
@@ -295,11 +298,14 @@ class Graph:
             )
 
     def _plan_of(self, signals: Sequence[Signal]) -> "Plan":
-        """The nodes behind `signals`; the last answer is remembered."""
-        planned, plan = self._planned
-        if plan is None or planned != signals:
+        """The nodes behind `signals`; the newest answers are remembered."""
+        key = tuple(signals)
+        plan = self._planned.get(key)
+        if plan is None:
+            if len(self._planned) == MAX_PLANS:
+                self._planned.clear()
             plan = Plan(tuple(dict.fromkeys(node for signal in signals for node in signal.nodes)))
-            self._planned = (list(signals), plan)
+            self._planned[key] = plan
         return plan
 
     def _extend(self, signal: Signal, warmed: Mapping[str, Node]) -> None:

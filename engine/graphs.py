@@ -49,11 +49,6 @@ class Graphs:
         return self._wide.number
 
     @property
-    def newest(self) -> Columns | None:
-        """The last bar that was committed."""
-        return self._wide.newest
-
-    @property
     def watched(self) -> tuple[Watched, ...]:
         """What is watched, in the order in which it was first."""
         return tuple(self._watched.values())

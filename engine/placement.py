@@ -221,11 +221,10 @@ class Placement:
         if len(kept) < len(slots):
             slots = slots.take(kept)
             grafting.keep_slots(graph, kept)
-            self._settle_account(watched)
-        if len(slots) == 0:
-            return []
-        self._join_narrow(watched, slots, graph)
-        return [Joined(watched, slots)]
+        if len(slots):
+            self._join_narrow(watched, slots, graph)
+        self._settle_account(watched)
+        return [Joined(watched, slots)] if len(slots) else []
 
     def _join_narrow(self, watched: Watched, slots: Slots, graph: Graph) -> None:
         """In a graph that there is, if it is small: then there are fewer to go through."""

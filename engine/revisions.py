@@ -167,7 +167,7 @@ class Revisions:
             if used is None or timeframe not in self._handed_out:
                 continue
             corrections = self._corrections[timeframe].get(open_ns, {})
-            for slot in sorted(slots & corrections.keys()):
+            for slot in slots & corrections.keys():
                 self._ready[end_ns, length_ns, open_ns, slot] = corrections[slot].revise(timeframe, slot, used)
         while len(self._ready) > _MOST_READY:
             del self._ready[next(iter(self._ready))]

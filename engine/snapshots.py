@@ -20,6 +20,7 @@ class Snapshots:
         self._venues = venues
         self._directory = directory
         self._period_s = period_s
+        self._restored = False
 
     async def restore(self) -> None:
         """Let each venue go on from its newest snapshot that can be read; one without begins anew."""
@@ -36,6 +37,7 @@ class Snapshots:
             else:
                 venue.lapse()
                 log.info("snapshot.restored", venue=venue.name)
+        self._restored = True
 
     async def run(self) -> None:
         """Write every venue's state again and again, until it is cancelled."""
@@ -45,6 +47,8 @@ class Snapshots:
 
     async def save(self) -> None:
         """Write every venue's state now. What cannot be written is logged: computing goes on."""
+        if not self._restored:
+            return  # Who has not begun knows nothing, and what is there is another's.
         for venue in self._venues:
             try:
                 size = await asyncio.to_thread(self._write, venue.name, venue.state())
@@ -55,5 +59,7 @@ class Snapshots:
 
     def _write(self, name: str, state: VenueState) -> int:
         data = encode(state)
+        for graphs in state.graphs.values():
+            graphs.end()  # What they remember may be written to again.
         self._directory.write(name, data)
         return len(data)

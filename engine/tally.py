@@ -92,7 +92,8 @@ class Tally:
 
     def partial(self, places: slice) -> Partial:
         """What lies at some places, copied."""
-        return Partial(*self._floats[:, places].copy(), *self._wholes[:, places].copy())
+        # One by one: a column of a bar that is held would otherwise hold all the others.
+        return Partial(*(each[places].copy() for each in (*self._floats, *self._wholes)))
 
     def clear(self, places: slice) -> None:
         """Let go what lies at some places."""

@@ -19,6 +19,7 @@ from engine.feeds.feed import Feed
 from engine.frame import Frame
 from engine.kernels.instant import Slots
 from engine.payloads import Moment, bar_payloads, revision_payload
+from engine.revisions import Revision
 from engine.sessions import ALWAYS, Sessions
 from engine.snapshot import SnapshotError
 from engine.tape import Tape
@@ -229,20 +230,21 @@ class Venue:
             channel = self._frames[revision.timeframe].bars_channel(revision.slot)
             if channel is not None:
                 publication = Publication(channel, revision_payload(revision, sent_us))
-                newest = self._newest(revision.timeframe, revision.slot, sent_us)
+                newest = self._newest(revision, sent_us)
                 told.setdefault((revision.timeframe, revision.open_ns), []).append((publication, newest))
         return [
             Boundary(*bar, tuple(final for final, _ in each), tuple(newest for _, newest in each))
             for bar, each in told.items()
         ]
 
-    def _newest(self, timeframe: Timeframe, slot: int, sent_us: int | None) -> bytes:
-        """What is known of the newest closed bar of `slot`."""
-        bar = self.bars.history(timeframe)[-1]
-        revision = self.bars.corrected(timeframe, bar.open_ns, slot)
-        if revision is not None:
-            return revision_payload(revision, sent_us)
-        return bar_payloads(Moment(bar, final=True, sent_us=sent_us), np.array([slot], np.intp))[0]
+    def _newest(self, revision: Revision, sent_us: int | None) -> bytes:
+        """What is known of the newest closed bar of a slot of which one was corrected: that one, if there is none."""
+        timeframe, slot = revision.timeframe, revision.slot
+        held = self.bars.history(timeframe)
+        corrected = self.bars.corrected(timeframe, held[-1].open_ns, slot) if held else revision
+        if corrected is None and not isnan(held[-1].close.item(slot)):
+            return bar_payloads(Moment(held[-1], final=True, sent_us=sent_us), np.array([slot], np.intp))[0]
+        return revision_payload(revision if corrected is None else corrected, sent_us)
 
     # its state as data
 

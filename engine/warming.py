@@ -4,6 +4,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
+import numpy as np
+
 from engine.columns import Columns
 from engine.graph import Graph
 from engine.kernels.instant import Slots
@@ -26,10 +28,11 @@ class Replay:
     def advance(self, history: Sequence[Columns], number: int, more: More) -> bool:
         """Replays until `more()` is False, a bar at least; True when the graph stands at boundary `number`."""
         graph = self.graph
-        for bar in history[len(history) - (number - graph.number) :]:
-            graph.commit(bar if self.slots is None else bar.take(self.slots))
-            if not more():
-                break
+        with np.errstate(all="ignore"):
+            for bar in history[len(history) - (number - graph.number) :]:
+                graph.commit_unguarded(bar if self.slots is None else bar.take(self.slots))
+                if not more():
+                    break
         return graph.number == number
 
 

@@ -107,7 +107,7 @@ class SignalWatch:
         self.term = Term(expression, graphs)
         self.terms = (self.term,)
         self._outputs = outputs(expression)
-        self.watchlist = Watchlist(max(1, len(self._outputs)))
+        self.watchlist = Watchlist(max(1, len(self._outputs)) + 1)
 
     def want(self, slot: int | None) -> None:
         """See Watch."""
@@ -133,9 +133,10 @@ class SignalWatch:
         settled = self.term.watched.settled_mask(slots, forming=not moment.final)
         return signal_payloads(moment, slots, self._outputs, values, settled)
 
-    def said(self, _moment: Moment, slots: Slots, values: Sequence[Column] | None) -> Sequence[Column]:
+    def said(self, moment: Moment, slots: Slots, values: Sequence[Column] | None) -> Sequence[Column]:
         """What makes one live value another than the one before."""
-        return self.term.watched.values(slots) if values is None else values
+        values = self.term.watched.values(slots) if values is None else values
+        return (*values, moment.synthetic(slots).astype(np.float64))
 
 
 class AlertWatch:

@@ -1,11 +1,15 @@
 """Watchlist: the slots watched for one thing, each with its channel and what was last said of it. Pure; no I/O."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.kernels.instant import Column, Slots
+
+_FEW: Final = 4
+"""So few places are looked at one by one: numpy's calls would cost more."""
 
 
 class Watchlist:
@@ -74,6 +78,8 @@ class Watchlist:
 
     def news(self, places: NDArray[np.intp], open_ms: int, values: Sequence[Column]) -> NDArray[np.bool_]:
         """Which of `places` say something else than they did, now that this is said of them."""
+        if len(places) <= _FEW:
+            return self._news_of_few(places.tolist(), [float(open_ms)], [column.tolist() for column in values])
         news = np.zeros(len(places), np.bool_)
         for row, new in zip(self._said, (np.full(len(places), float(open_ms)), *values), strict=True):
             old = row.take(places)
@@ -81,3 +87,15 @@ class Watchlist:
             news |= (new != old) & ((new == new) | (old == old))  # noqa: PLR0124
             row[places] = new
         return news
+
+    def _news_of_few(self, places: list[int], open_ms: list[float], values: list[list[float]]) -> NDArray[np.bool_]:
+        """The same, one number at a time."""
+        news = []
+        for at, place in enumerate(places):
+            said = open_ms + [column[at] for column in values]
+            before: list[float] = self._said[:, place].tolist()
+            new = any(a != b and (a == a or b == b) for a, b in zip(said, before, strict=True))  # noqa: PLR0124
+            if new:
+                self._said[:, place] = said
+            news.append(new)
+        return np.array(news, np.bool_)

@@ -18,7 +18,7 @@ EQUAL_WITHIN: Final = 1e-12
 NEXT_TO_NOTHING: Final = 1e-200
 """A divisor of `ratio` under this is none: all that smoothing leaves after thousands of bars without movement."""
 
-NEVER: Final = 100_000
+NEVER: Final = 1_000_000_000
 """The bars after which a sum of all bars counts as settled: it always depends on where history began."""
 
 SERIES: Final = (*PRICES, "turnover", "count")

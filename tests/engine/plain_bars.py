@@ -155,7 +155,8 @@ class PlainBars:
         self.afters.append(self.watermark)
 
     def look(self) -> None:
-        self.watermark = max(self.watermark, min((each.watermark for each in self.clocks.values()), default=NEVER))
+        marks = [each.watermark for each in self.clocks.values()] or [NEVER]
+        self.watermark = max(self.watermark, min(marks), max(marks) - 10 * SECOND)
 
     def place(self, index: int, slot: int, price: float, size: float, event: int, flags: int) -> None:
         assert self.boundary is not None

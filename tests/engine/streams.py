@@ -54,7 +54,7 @@ def spread(stream: TickBatch, seed: int, connections: int) -> TickBatch:
     """The same ticks, each instrument's on one of some connections, of which the later ones lag behind."""
     random = np.random.default_rng(seed)
     connection = (stream.instrument % connections).astype(np.uint8)
-    behind = np.sort(random.integers(0, 4000, connections)) * MS
+    behind = np.sort(random.integers(0, random.choice([4000, 25_000]), connections)) * MS
     received = stream.received_ns + behind[connection]
     order = np.argsort(received, kind="stable")
     return replace(stream, received_ns=received, connection=connection).pick(order)

@@ -59,6 +59,16 @@ def test_who_is_gone_is_not_waited_for() -> None:
     assert len(closed_of(S1, bars.advance(T0 + 9750 * MS))) == 9
 
 
+def test_who_is_more_than_ten_seconds_behind_the_first_is_not_waited_for() -> None:
+    bars = VenueBars(1, grace_ns=GRACE, timeframes=(S1,))
+    bars.fold(on(1, batch((0.5, 10.0), lag=60.0)))
+    for second in range(60, 100):
+        bars.fold(on(0, batch((second + 0.5, 11.0), lag=0.0)))
+    assert bars.history(S1)[-1].open_ns == T0 + 88 * S
+    bars.fold(on(1, batch((39.5, 12.0), lag=60.0)))
+    assert [(each.open_ns - T0) // S for each in bars.take_revisions()] == [39], "what it brings corrects"
+
+
 def test_when_the_last_one_is_gone_its_clock_goes_on() -> None:
     bars = VenueBars(1, grace_ns=GRACE)
     bars.fold(on(0, batch((0.5, 10.0), lag=0.0)))
@@ -126,6 +136,19 @@ def test_what_a_tick_meets_is_what_plain_tick_by_tick_code_says(seed: int) -> No
         assert before == plain.befores
         assert after == plain.afters
         assert mark.refused == len(plain.refused)
+
+
+def test_the_offset_of_a_silent_connection_counts_for_the_second_of_its_own_next_tick() -> None:
+    quiet = {1: 0.2, 100: 5.0, 130: 6.0, 165: 6.0}
+    ticks = [on(0, batch((second, 10.0), lag=0.0)) for second in range(200)]
+    ticks += [on(1, batch((second - lag, 10.0), lag=lag)) for second, lag in quiet.items()]
+    stream = TickBatch.join(ticks)
+    stream = stream.pick(np.argsort(stream.received_ns, kind="stable"))
+    plain = PlainBars(GRACE)
+    plain.fold(stream)
+    for parts in ([slice(0, len(stream))], [slice(each, each + 1) for each in range(len(stream))]):
+        mark = Connections(grace_ns=GRACE, idle_ns=2 * GRACE)
+        assert [each for part in parts for each in mark.observe(stream[part]).before_ns.tolist()] == plain.befores
 
 
 @settings(max_examples=25, deadline=None)

@@ -119,7 +119,8 @@ def test_the_day_of_a_share_lies_between_its_auctions(recordings: Path) -> None:
     feed = Replay([str(recordings / "lean-aig-20131009-trade.zip")], venue="NYSE")
     ticks = everything(feed)
     sessions = importlib.import_module("engine.calendar_exchange").timetable("XNYS", "2013-10-01", "2013-10-31")
-    bars = VenueBars(1, grace_ns=grace_ns_of("NYSE"), sessions=sessions, history=1 << 20)
+    hours = (S1, Timeframe.H1, Timeframe.D1)
+    bars = VenueBars(1, grace_ns=grace_ns_of("NYSE"), sessions=sessions, timeframes=hours, history=1 << 20)
     bars.fold(ticks)
     bars.advance(int(ticks.received_ns[-1]) + 1800 * S)
     opened, closed = (
@@ -132,7 +133,7 @@ def test_the_day_of_a_share_lies_between_its_auctions(recordings: Path) -> None:
         & (ticks.event_ns >= closed)
         & (ticks.event_ns < closed + 900 * S)
     )
-    assert (bars.ticks, bars.outside) == (len(ticks), len(ticks) - np.count_nonzero(inside | auctions))
+    assert (bars.ticks, bars.outside) == (len(ticks), len(ticks) - int(np.count_nonzero(inside | auctions)))
     (day,) = bars.history(Timeframe.D1)
     assert (day.open_ns, day.session_ns) == (opened, opened)
     assert len(bars.history(S1)) == 6.5 * 3600

@@ -1,6 +1,7 @@
 """Bars of a venue with hours."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -109,6 +110,14 @@ def test_trades_outside_the_session_are_counted_and_not_folded() -> None:
     assert closed[0].bar.open_ns == T0 + OPEN * S
     assert sum(int(each.bar.count[0]) for each in closed) == 1
     assert len(closed) == NOON - OPEN + CLOSE - AFTER - 1, "yet they say what time it is"
+
+
+def test_a_refused_trade_outside_the_session_counts_as_refused() -> None:
+    bars = bars_of(S1)
+    bars.fold(batch((CLOSE - 9, 10.0)))
+    ahead = batch((CLOSE + 60, 11.0))
+    bars.fold(replace(ahead, received_ns=ahead.event_ns - 60 * S))
+    assert (bars.refused, bars.outside) == (1, 0)
 
 
 def test_a_closing_auction_belongs_to_the_last_bar_of_its_session() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from engine.budget import Account, Budget, BudgetError, narrow_bytes, operation_bytes
 from engine.errors import EngineError
 from engine.graph import Graph
-from engine.graph_state import take_state
+from engine.graph_state import copy_state
 from engine.graphs import Graphs
 from tests.engine.graphs_world import at
 from tests.engine.market_columns import random_market
@@ -98,7 +98,7 @@ def test_what_is_counted_is_what_the_kernels_hold(text: str) -> None:
     signal = graph.watch(parse(text))
     for bar in market.bars():
         graph.commit(bar)
-    state = take_state(graph, np.arange(50))
+    state = copy_state(graph, np.arange(50), "", graph.nodes)
     counted = sum(operation_bytes(operation) for operation in signal.program.operations) * 50
     assert state.nbytes - 50 * 16 <= counted
 

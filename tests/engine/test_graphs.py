@@ -64,6 +64,17 @@ def test_what_is_watched_before_the_first_bar_has_joined_at_once() -> None:
     world.check()
 
 
+def test_slots_that_come_one_by_one_before_the_first_bar_have_no_values() -> None:
+    world = World(a_market())
+    watched = world.watch("sma(5)", [0])
+    for slot in (0, 1, 2):
+        world.watch("sma(5)", [slot] if slot else [])
+        assert np.isnan(watched.values(at(*range(slot + 1)))[0]).tolist() == [True] * (slot + 1)
+    world.mine.unwatch(watched, at(0))
+    world.mine.unwatch(watched, at(1))
+    assert np.isnan(watched.values(at(2))[0]).tolist() == [True]
+
+
 def test_what_needs_no_past_joins_at_once() -> None:
     world = World(a_market())
     world.commit(30)
@@ -125,6 +136,9 @@ def test_what_many_want_moves_to_the_wide_graph_and_no_value_jumps(width: int, n
         world.check()
     assert watched.values()[0].shape == (width,)
     assert all(watched.joined(slot) for slot in range(width))
+    for_all = Budget()
+    Graphs(width, for_all).watch(watched.expression, None)
+    assert world.budget.used_bytes == for_all.used_bytes
 
 
 def test_what_moves_to_the_wide_graph_goes_on_with_what_it_knows() -> None:
@@ -140,6 +154,36 @@ def test_what_moves_to_the_wide_graph_goes_on_with_what_it_knows() -> None:
     whole = world.signals["ema(9)"].values[0]
     assert same_bits(watched.values(at(0, 1, 2))[0], whole[:3])
     assert not same_bits(watched.values(at(3, 4, 5, 6))[0], whole[3:7])
+
+
+def test_slots_of_different_ages_come_together_in_one_narrow_graph() -> None:
+    world = World(random_market(34, 80, 24).born_at([0] * 20 + [4, 9, 12, 14]), ["ema(9)"])
+    watched = world.watch("ema(9)", [0])
+    for slot in (22, 21, 20, 23):
+        world.commit(5)
+        world.watch("ema(9)", [slot])
+        world.advance()
+        world.check()
+    assert len({id(narrow) for narrow in watched.narrow.values()}) == 1
+    for _ in range(20):
+        world.commit()
+        world.check()
+
+
+def test_what_the_wide_graph_is_too_young_for_starts_there_from_the_bars_that_are_held() -> None:
+    world = World(random_market(35, 120, 24), ["ema(9)"])
+    watched = world.watch("ema(9)", [0, 1])
+    world.commit(40)
+    held = world.market.bars(37, 40)
+    world.watch("ema(9)", range(2, 9))
+    world.mine.advance(held, always)
+    later = Graph(24, number=37)
+    signal = later.watch(parse("ema(9)"))
+    for place in range(37, 60):
+        later.commit(world.market.bar(place))
+        if place >= 40:
+            world.mine.commit(world.market.bar(place))
+            assert same_bits(watched.values(np.arange(24))[0], signal.values[0])
 
 
 @pytest.mark.parametrize("text", ["sma(501)", "highest(close, 600)", "cdldoji", "ht_sine"])
@@ -372,6 +416,40 @@ def test_narrow_slots_that_move_to_the_wide_graph_while_a_hole_is_mended_are_men
     world.mine.rewarm(np.arange(24))
     world.advance()
     assert watched.wide is not None
+    world.check()
+
+
+@pytest.mark.parametrize("waiting", [False, True])
+def test_what_was_dropped_before_a_hole_was_mended_comes_back_mended(waiting: bool) -> None:
+    world = World(random_market(40, 90, 24), ["ema(9)"])
+    watched = world.watch("ema(9)", [1])
+    for bar in random_market(41, 90, 24).bars(0, 30):
+        world.mine.commit(bar)
+    world.mine.unwatch(watched, at(1))
+    for bar in world.market.bars(0, 30):
+        world.whole.commit(bar)
+        world.held.append(bar)
+    world.commit()
+    if waiting:
+        world.watch("ema(9)", [1])
+    world.mine.rewarm(at(1))
+    if not waiting:
+        world.watch("ema(9)", [1])
+    world.advance()
+    world.check()
+
+
+def test_a_slot_that_goes_while_it_is_warmed_is_paid_for_no_more() -> None:
+    world = World(a_market(), ["ema(9)"])
+    world.commit(30)
+    watched = world.watch("ema(9)", [1])
+    one = world.budget.used_bytes
+    world.watch("ema(9)", [2])
+    world.advance(rows(5))
+    world.mine.unwatch(watched, at(2))
+    world.advance()
+    assert world.budget.used_bytes == one
+    assert (watched.joined(1), watched.joined(2)) == (True, False)
     world.check()
 
 

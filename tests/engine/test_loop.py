@@ -1,118 +1,23 @@
 """The engine at work on a bus: what somebody wants is computed and published, for as long as it is wanted."""
 
-import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
 import structlog
-from prometheus_client import CollectorRegistry
 
-from engine.app import EngineOptions, RunningEngine, engine
 from engine.demand import GRACE_S
-from engine.loop import CYCLE_S, DEMAND_PERIOD_S
+from engine.loop import DEMAND_PERIOD_S
 from engine.publisher import FLUSH_S
-from standins.broker import DEMAND_S, MemoryBroker
+from standins.broker import DEMAND_S
 from standins.clock import ManualClock
-from tests.engine.faulty_bus import FaultyBus
-from tests.engine.hand_feed import START_NS, HandFeed
-from wire.envelope import Description, Envelope, NewestFinal, Publication
+from tests.engine.hand_feed import START_NS
+from tests.engine.loop_bench import Bench
+from wire.envelope import Description
 from wire.market import NS_PER_S
 from wire.position import Offset
 
 BARS = "bars:DEMO:S01@1s"
 RSI = "signals:DEMO:S01@1s:rsi(close,2)"
-
-
-class Bench:
-    """An engine on one topic, and what a gateway hears of it."""
-
-    def __init__(self, clock: ManualClock) -> None:
-        self.clock = clock
-        self.feed = HandFeed()
-        self.broker = MemoryBroker(topics=1, monotonic_s=lambda: clock.monotonic_ns() / 1e9)
-        self.bus = FaultyBus(self.broker)
-        self.registry = CollectorRegistry()
-        self.finals: list[tuple[str, int]] = []
-        self.heard_payloads: list[bytes] = []
-        """Of finals."""
-        self.live: list[str] = []
-        self.live_seconds: list[int] = []
-        self._news = asyncio.Event()
-
-    def heard(self, topic: int, envelope: Envelope) -> None:
-        for publication in envelope.finals:
-            self.finals.append((publication.channel, _second(publication)))
-            self.heard_payloads.append(publication.payload)
-        self.live += [publication.channel for publication in envelope.live]
-        self.live_seconds += [_second(publication) for publication in envelope.live]
-        self._news.set()
-
-    def attached(self, topic: int) -> None:
-        """Nothing is missed here."""
-
-    def engine(self, stop_s: float = 10.0) -> AbstractAsyncContextManager[RunningEngine]:
-        return engine(
-            [self.feed],
-            self.bus,
-            topics=1,
-            clock=self.clock,
-            registry=self.registry,
-            options=EngineOptions(stop_s=stop_s),
-        )
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[RunningEngine]:
-        """From when all is acquired and resumed."""
-        async with (
-            self.broker.listen(self),
-            self.engine() as running,
-        ):
-            async with asyncio.timeout(10):
-                await running.caught_up.wait()
-            yield running
-
-    async def until_heard(self, channel: str, second: int) -> None:
-        """Wait for one final."""
-        async with asyncio.timeout(10):
-            while (channel, second) not in self.finals:
-                self._news.clear()
-                await self._news.wait()
-
-    async def until_live(self, channel: str) -> None:
-        """Wait for the next live value of a channel; they are sent at most so often."""
-        self.live.clear()
-        self.clock.advance(FLUSH_S)
-        async with asyncio.timeout(10):
-            while channel not in self.live:
-                self._news.clear()
-                await self._news.wait()
-
-    async def newest(self, channel: str) -> NewestFinal | None:
-        """What the bus holds of a channel; reading makes it wanted."""
-        return (await self.broker.read(0, None, [channel])).newest.get(channel)
-
-    def restart(self) -> None:
-        """The next engine has a feed of its own that begins anew."""
-        self.feed = HandFeed()
-        self.registry = CollectorRegistry()
-
-    async def cycles(self, count: int) -> None:
-        """Wait until so many more cycles have run."""
-        wanted = (self.registry.get_sample_value("engine_cycle_seconds_count") or 0) + count
-        async with asyncio.timeout(10):
-            while (self.registry.get_sample_value("engine_cycle_seconds_count") or 0) < wanted:  # noqa: ASYNC110
-                await asyncio.sleep(CYCLE_S)
-
-    def computed(self) -> float | None:
-        return self.registry.get_sample_value("engine_channels")
-
-
-def _second(publication: Publication) -> int:
-    """When its bar began, in seconds after the feed."""
-    time_ms: int = json.loads(publication.payload)["t"]
-    return (time_ms - START_NS // 1_000_000) // 1000
 
 
 @pytest.fixture

@@ -15,6 +15,8 @@ from tests.engine.market_columns import Market, random_market, same_bits
 from wire.catalogue import INDICATORS
 from wire.expression import parse
 
+EVERYTHING = (*(entry.name for entry in INDICATORS if entry.name != "barssince"), "barssince(close > open)", "ht_sine")
+
 
 def _narrow_and_wide(market: Market, texts: tuple[str, ...] = TEXTS) -> World:
     """Of each second text there are narrow graphs, two of them; the others are wide."""
@@ -88,7 +90,7 @@ def _check(world: World, offset: int) -> None:
 
 
 def test_every_indicator_goes_on_after_a_restart_as_if_there_had_been_none() -> None:
-    texts = (*(entry.name for entry in INDICATORS if entry.name != "barssince"), "barssince(close > open)")
+    texts = EVERYTHING
     before = _narrow_and_wide(random_market(41, 160, 24), texts)
     before.commit(120)
     after = _restarted(before, before.market, None, decode(encode(before.mine.state())))
@@ -168,23 +170,48 @@ def test_a_state_does_not_change_when_its_graphs_go_on() -> None:
     assert encode(world.mine.state()) != data
 
 
-def test_states_may_be_taken_one_by_one_while_bars_are_committed() -> None:
+def test_a_state_that_was_ended_is_not_copied_for_the_graphs_to_go_on() -> None:
+    world = World(random_market(45, 60, 24), ["sma(30)", "ema(9)"])
+    for text in ("sma(30)", "ema(9)"):
+        world.watch(text, [1])
+        world.watch(text, None)
+    world.commit(40)
+    for ended in (True, False):
+        state = world.mine.state()
+        arrays = [array for graph in state.graphs for node in graph.nodes.values() for array in node.arrays]
+        written = [array for array in arrays if array.ndim > 1]
+        before = [array.copy() for array in written]
+        if ended:
+            state.end()
+        world.commit(3)
+        assert all(same_bits(a, b) for a, b in zip(written, before, strict=True)) == (not ended)
+        world.check()
+
+
+def test_a_state_stays_as_it_is_while_another_of_the_same_graphs_is_ended() -> None:
     world = _narrow_and_wide(a_market())
-    world.watch("stddev(ema(3), 20)", [5])
-    world.commit(20)
-    graphs = []
-    for graph in world.mine.states():
-        graphs.append(graph)
-        world.commit()
-    assert [graph.expression for graph in graphs].count("") == 1
-    number = graphs[-1].number
-    after = _restarted(world, world.market, None, GraphsState(number, 24, tuple(graphs)))
-    for text in TEXTS[::2]:
-        after.watch(text, [1, 4, 20])
-    after.held = world.market.bars(0, number)[-8:]
-    after.advance()
-    after.held = world.market.bars(0, number)
-    after.check()
+    world.commit(40)
+    states = [world.mine.state() for _ in range(3)]
+    data = encode(states[0])
+    states[1].end()
+    world.commit()
+    assert [encode(states[0]), encode(states[2])] == [data, data]
+
+
+def test_only_what_has_several_rows_for_a_slot_is_written_to() -> None:
+    """So that the rest need not be copied."""
+    world = World(random_market(46, 120, 24), EVERYTHING)
+    for text in EVERYTHING:
+        world.watch(text, None)
+    for bars in (1, 40, 31, 32):
+        world.commit(bars)
+        state = world.mine.state()
+        state.end()
+        arrays = [a for graph in state.graphs for node in graph.nodes.values() for a in (node.value, *node.arrays)]
+        columns = [array for array in arrays if array.ndim == 1]
+        before = [array.copy() for array in columns]
+        world.commit(2)
+        assert all(same_bits(a, b) for a, b in zip(columns, before, strict=True))
 
 
 def test_a_state_of_another_width_needs_to_be_told_where_its_slots_are() -> None:
