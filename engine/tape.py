@@ -57,6 +57,7 @@ class _Newest:
         """The channels in `repeated` and, with `everything`, those with news, each with its slot."""
         for channel, slot in self.watched.items():
             if self.event_ns.item(slot) and (channel in repeated or (everything and self.changed.item(slot))):
+                self.changed[slot] = False  # Nobody else tells it.
                 yield channel, slot
         if everything:
             self.changed[:] = False

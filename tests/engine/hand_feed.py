@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from engine.feeds.feed import FeedState, FeedStatus
 from engine.sessions import ALWAYS
 from engine.ticks import QuoteBatch, TickBatch
@@ -26,11 +28,21 @@ class HandFeed:
         self._slots = {symbol: slot for slot, symbol in enumerate(instruments)}
         self._now_ns = START_NS
         self._ticks: list[Tick] = []
+        self._quotes: list[tuple[int, float, int]] = []
 
-    def trade(self, at_s: float, price: float, *, symbol: str = "S01", size: float = 1.0) -> None:
-        """A trade so many seconds after the start, received when it happened."""
+    def trade(
+        self, at_s: float, price: float, *, symbol: str = "S01", size: float = 1.0, received_s: float | None = None
+    ) -> None:
+        """A trade so many seconds after the start, received when it happened unless that is told."""
         at_ns = START_NS + round(at_s * NS_PER_S)
-        self._ticks.append(Tick(Instrument(self.venue, symbol), price, size, at_ns, at_ns))
+        received_ns = at_ns if received_s is None else START_NS + round(received_s * NS_PER_S)
+        self._ticks.append(Tick(Instrument(self.venue, symbol), price, size, at_ns, received_ns))
+        self._now_ns = max(self._now_ns, received_ns)
+
+    def quote(self, at_s: float, bid: float, *, symbol: str = "S01") -> None:
+        """A quote so many seconds after the start; the ask is one above, and the sizes are 2 and 3."""
+        at_ns = START_NS + round(at_s * NS_PER_S)
+        self._quotes.append((self._slots[symbol], bid, at_ns))
         self._now_ns = max(self._now_ns, at_ns)
 
     def move_to(self, at_s: float) -> None:
@@ -50,8 +62,13 @@ class HandFeed:
         return TickBatch.of(taken, self._slots)
 
     def take_quotes(self) -> QuoteBatch | None:
-        """None: there are no quotes yet."""
-        return None
+        """Those that were not taken yet."""
+        quotes, self._quotes = self._quotes, []
+        if not quotes:
+            return None
+        slots, bids, times = (np.array(column) for column in zip(*quotes, strict=True))
+        two, three = np.full(len(quotes), 2.0), np.full(len(quotes), 3.0)
+        return QuoteBatch(slots.astype(np.int32), bids, bids + 1, two, three, times, times)
 
     def take_new_kinds(self) -> Sequence[str]:
         """None: there are no messages."""

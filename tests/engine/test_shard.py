@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from engine.budget import Budget, BudgetError
 from engine.errors import UnknownChannelError
 from engine.shard import Shard
 from tests.engine.hand_feed import START_NS, HandFeed
@@ -278,3 +279,137 @@ def test_what_is_asked_for_while_a_feed_is_behind_is_repeated_when_it_has_caught
     bench.feed.behind = False
     assert bench.shard.cycle(2, NOBODY).live == before
     assert bench.shard.cycle(3, NOBODY).live == ()
+
+
+# what time does not allow for is left to later steps
+
+TIMEFRAMES = ("1s", "5s", "15s", "30s")
+
+
+def slow() -> Any:
+    """Time for one thing in each slice."""
+    return lambda: False
+
+
+class SlowBench(Bench):
+    """A shard that never has time for two things of a kind in one step."""
+
+    def cycle(self, *repeated: str, wall_s: float = 0.0) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        cycle = self.shard.cycle(round(wall_s * NS_PER_S), frozenset(repeated), slow)
+        self.unfinished = cycle.unfinished
+        finals = [publication for _, boundary in cycle.boundaries for publication in boundary.finals]
+        return _told(finals), _told(cycle.live)
+
+
+def test_a_round_of_live_values_goes_on_over_steps_and_tells_each_once() -> None:
+    names = [f"signals:DEMO:S01@{timeframe}:close" for timeframe in TIMEFRAMES]
+    bench = SlowBench(*names)
+    bench.feed.trade(0.5, 10.0)
+    told = [sorted(bench.cycle(*names)[1], key=itemgetter("channel"))]
+    bench.feed.trade(0.7, 11.0)
+    steps = 0
+    while bench.unfinished or steps == 0:
+        told.append(bench.cycle()[1])
+        steps += 1
+        assert steps < 20
+    assert steps > len(TIMEFRAMES)
+    values = [(p["channel"], p["v"]) for step in told for p in step]
+    assert [channel for channel, v in values if v == 11.0] == names, "each once, in its turn"
+    assert all(len(step) <= 1 for step in told[1:])
+
+
+def test_finals_are_not_held_up_by_a_round_nor_does_it_go_back_behind_them() -> None:
+    names = [f"signals:DEMO:S01@{timeframe}:close" for timeframe in TIMEFRAMES]
+    bench = SlowBench(BARS, *names)
+    bench.feed.trade(0.5, 10.0)
+    assert bench.cycle()[0] == []
+    assert bench.unfinished
+    bench.feed.trade(5.5, 11.0)
+    finals, live = bench.cycle()
+    assert [(p["channel"], (p["t"] - START_MS) // 1000) for p in finals if p["channel"] == BARS] == [
+        (BARS, second) for second in range(5)
+    ]
+    told = live
+    while bench.unfinished:
+        told += bench.cycle()[1]
+    newest = {p["channel"]: (p["t"] - START_MS) // 1000 for p in told}
+    assert newest.pop(BARS, 5) == 5
+    assert newest == {names[0]: 5, names[1]: 5, names[2]: 0, names[3]: 0}
+
+
+def test_the_period_of_refreshing_stretches_with_what_a_round_takes() -> None:
+    bench = SlowBench(*(f"signals:DEMO:S01@{timeframe}:close" for timeframe in TIMEFRAMES))
+    assert bench.shard.refresh_s == 0.1
+    bench.feed.trade(0.1, 10.0)
+    for step in range(20):
+        bench.cycle()
+        bench.feed.trade(0.1 + (step + 1) * 0.05, 10.0 + step)
+        if step and not bench.unfinished:
+            break
+    assert bench.shard.refresh_s >= 0.2
+    swift = Bench(*(f"signals:DEMO:S01@{timeframe}:close" for timeframe in TIMEFRAMES))
+    for step in range(5):
+        swift.feed.trade(0.1 + step * 0.05, 10.0 + step)
+        swift.cycle()
+    assert swift.shard.refresh_s == 0.1
+
+
+def test_a_channel_joins_when_its_bars_were_replayed_and_what_was_asked_for_is_told_then() -> None:
+    bench, steady = SlowBench(), Bench(SMA)
+    for each in (bench, steady):
+        for second in range(300):
+            each.feed.trade(second + 0.5, 10.0 + math.sin(second))
+        each.cycle()
+    bench.watch(SMA)
+    joined, told = [], []
+    for step in range(40):
+        cycle = bench.shard.cycle(step, frozenset({SMA} if step == 0 else ()), slow)
+        joined.append(cycle.joined)
+        told.append([p.channel for p in cycle.live])
+        assert cycle.unfinished is (SMA not in sum(map(list, joined), []))
+        if cycle.joined:
+            break
+    assert joined[0] == ()
+    assert joined[-1] == (SMA,)
+    assert told == [[]] * (len(told) - 1) + [[SMA]]
+    for each in (bench, steady):
+        each.feed.trade(300.5, 12.0)
+        each.feed.trade(301.5, 12.0)
+    assert bench.cycle()[0] == steady.cycle()[0]
+
+
+def test_venues_share_one_budget() -> None:
+    shard = Shard([HandFeed(), HandFeed("OTHER")], Budget(20_000))
+    shard.watch(channels.parse("signals:DEMO:S01@1s:sma(close,900)"))
+    with pytest.raises(BudgetError):
+        shard.watch(channels.parse("signals:OTHER:S01@1s:sma(close,900)"))
+    assert shard.watch(channels.parse("bars:OTHER:S01@1s"))
+    shard.unwatch(channels.parse("signals:DEMO:S01@1s:sma(close,900)"))
+    assert shard.watch(channels.parse("signals:OTHER:S01@1s:sma(close,900)"))
+
+
+def test_alerts_and_screens_have_no_live_values_and_are_not_asked_for() -> None:
+    names = ("alerts:DEMO:S01@1s:close>10", "screens:DEMO@1s:close>10")
+    bench = Bench(*names)
+    bench.feed.trade(0.5, 9.0)
+    assert bench.cycle(*names) == ([], [])
+    bench.feed.trade(1.5, 11.0)
+    finals, live = bench.cycle(*names)
+    assert ([p["channel"] for p in finals], live) == ([names[1]], [])
+    bench.feed.trade(2.5, 11.0)
+    assert sorted(p["channel"] for p in bench.cycle(*names)[0]) == sorted(names)
+
+
+def test_trades_quotes_and_status_are_told_by_one_step() -> None:
+    names = ("trades:DEMO:S01", "quotes:DEMO:S01", "status:DEMO")
+    bench = Bench(*names)
+    bench.feed.trade(0.5, 10.0)
+    bench.feed.quote(0.5, 9.0)
+    finals, live = bench.cycle()
+    assert (finals, [p["channel"] for p in live]) == ([], list(names))
+    assert bench.cycle() == ([], [])
+    assert bench.cycle(*names)[1] == live
+    for name in names:
+        bench.shard.unwatch(channels.parse(name))
+    bench.feed.trade(1.5, 10.0)
+    assert bench.cycle(*names) == ([], [])
