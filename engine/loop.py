@@ -166,7 +166,7 @@ class EngineLoop:
             self._catch_up()
         self._count(cycle)
         self._metrics.cycle.observe(self._now_s() - began_s)
-        return cycle.behind or cycle.unfinished
+        return cycle.behind or cycle.unfinished or bool(self._starting)
 
     def _slice(self) -> More:
         """A slice of time that begins now."""

@@ -64,8 +64,8 @@ class Csv:
     def line(self, spelling: str, payload: bytes) -> str:
         """One publication."""
         data: dict[str, Any] = msgspec.json.decode(payload)
-        if isinstance(v := data.get("v"), dict) and "v" not in self._columns:
-            data.update({f"v.{name}": value for name, value in v.items()})
+        if isinstance(v := data.get("v"), dict) and v and all(f"v.{name}" in self._columns for name in v):
+            data.update({f"v.{name}": value for name, value in data.pop("v").items()})
         return _row([spelling, *[_cell(data.get(column)) for column in self._columns]])
 
 

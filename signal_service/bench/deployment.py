@@ -18,6 +18,7 @@ from engine.feeds.feed import Feed
 from gateway.app import redis_broker
 from gateway.broker import Broker, Listener
 from runtime.clock import SystemClock
+from runtime.logs import LogConfig, configure_logs
 from runtime.redis_config import RedisConfig
 from signal_service.bench.heard import Ear, Heard
 from standins.broker import MemoryBroker
@@ -83,15 +84,15 @@ class _There:
         self._pipe = pipe
 
     async def want(self, channels: Iterable[str]) -> None:
-        await self._ask("want", list(channels))
+        await self._ask("want", tuple(channels))
 
     async def reset(self) -> None:
-        await self._ask("reset", None)
+        await self._ask("reset")
 
     async def taken(self) -> tuple[Heard, int]:
-        return cast("tuple[Heard, int]", await self._ask("taken", None))
+        return cast("tuple[Heard, int]", await self._ask("taken"))
 
-    async def _ask(self, what: str, argument: object) -> object:
+    async def _ask(self, what: str, argument: tuple[str, ...] = ()) -> object:
         self._pipe.send((what, argument))
         return await asyncio.to_thread(self._pipe.recv)
 
@@ -185,7 +186,8 @@ def _listen_over_redis(pipe: Connection, redis_url: str, durations_ms: Mapping[s
     if others:
         with suppress(OSError):
             os.sched_setaffinity(0, others)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner, suppress(EOFError, KeyboardInterrupt):
+    configure_logs(LogConfig(level="warning"))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner, suppress(KeyboardInterrupt):
         runner.run(_answer(pipe, redis_url, durations_ms))
 
 
@@ -193,8 +195,8 @@ async def _answer(pipe: Connection, redis_url: str, durations_ms: Mapping[str, i
     config = RedisConfig(url=redis_url, prefix=PREFIX)
     async with redis_broker(config) as broker, _listening(broker, durations_ms) as here:
         pipe.send("ready")
-        while True:
-            what, argument = await asyncio.to_thread(pipe.recv)
+        while (asked := await asyncio.to_thread(_received, pipe)) is not None:
+            what, argument = asked
             match what:
                 case "want":
                     await here.want(argument)
@@ -204,3 +206,12 @@ async def _answer(pipe: Connection, redis_url: str, durations_ms: Mapping[str, i
                     pipe.send(None)
                 case _:
                     pipe.send(await here.taken())
+
+
+def _received(pipe: Connection) -> tuple[str, tuple[str, ...]] | None:
+    """What is asked next; None once nobody asks any more."""
+    try:
+        asked: tuple[str, tuple[str, ...]] = pipe.recv()
+    except EOFError:
+        return None
+    return asked

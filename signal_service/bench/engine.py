@@ -2,9 +2,11 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
 from importlib import import_module
+from multiprocessing import get_context
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -33,6 +35,9 @@ ROWS: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """Each row, and the module of the function that measures it."""
+
+_MEASURE_MEMORY: Final = frozenset({"load", "strangers"})
+"""Rows that need a process in which nothing was measured before."""
 
 EXAMPLE: Final = """example:
   signal-service bench engine                                  every row, about three minutes
@@ -109,8 +114,17 @@ def _measured(name: str, scale: Scale) -> Iterator[Figure]:
     """The figures of one row; on a terminal it is told which is under way."""
     if sys.stderr.isatty():
         print(f"measuring {name} ...", file=sys.stderr, flush=True)
-    measure: Callable[[Scale], Iterable[Figure]] = getattr(import_module(f"signal_service.bench.{ROWS[name]}"), name)
-    yield from measure(scale)
+    if name not in _MEASURE_MEMORY:
+        yield from measure(name, scale)
+        return
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:
+        yield from fresh.submit(measure, name, scale).result()
+
+
+def measure(name: str, scale: Scale) -> Sequence[Figure]:
+    """The figures of one row, in this process."""
+    row: Callable[[Scale], Iterable[Figure]] = getattr(import_module(f"signal_service.bench.{ROWS[name]}"), name)
+    return tuple(row(scale))
 
 
 def _write(where: str, text: str) -> None:

@@ -1,4 +1,4 @@
-"""A screen names, at each closed bar of a venue, the instruments for which its condition holds, and what has changed."""
+"""A screen names, at each closed bar of a venue, the instruments for which it holds, and who has entered and left."""
 
 from typing import Any
 

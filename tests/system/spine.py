@@ -120,9 +120,15 @@ class Spine:
 
 @asynccontextmanager
 async def spine(
-    directory: Path, feed: str, *, appendonly: bool = True, gateways: int = 2, gateway_tables: str = ""
+    directory: Path,
+    feed: str,
+    *,
+    appendonly: bool = True,
+    gateways: int = 2,
+    gateway_tables: str = "",
+    engine_tables: str = "",
 ) -> AsyncIterator[Spine]:
-    """A deployment on free ports; nothing of it outlives the context. `gateway_tables` are more of its TOML."""
+    """A deployment on free ports; nothing of it outlives the context. The tables are more of their TOML."""
     async with AsyncExitStack() as exits:
         redis = await exits.enter_async_context(RedisServer(appendonly=appendonly))
         users = UserServiceStandIn({TOKEN: TokenRecord(sub="1", channels=("*",))}, api_key=Secret(KEY))
@@ -130,7 +136,7 @@ async def spine(
         ports = _free_ports(1 + 2 * gateways)
         bus = f'[redis]\nurl = "{redis.url}"\n'
         config = directory / "engine.toml"
-        config.write_text(f'{bus}[admin]\nport = {ports[0]}\n[[feeds]]\nfeed = "{feed}"\n')
+        config.write_text(f'{bus}[admin]\nport = {ports[0]}\n[[feeds]]\nfeed = "{feed}"\n{engine_tables}')
         engine = Node("engine", config, ports[0])
         nodes = []
         for i in range(gateways):

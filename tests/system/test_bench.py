@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from signal_service.bench.figures import Figure, as_lines
+from standins.redis import RedisServer
 from tests.system.commands import run_command
 
 FIELDS = {"name", "what", "goal", "at_most", "unit", "figure", "met", "ratio", "also", "method"}
@@ -49,6 +50,13 @@ async def test_an_engine_at_work_is_measured_from_outside() -> None:
     assert figures["tick"]["figure"] > 0
     assert figures["load/finals"]["also"]["finals"] > 0
     assert figures["load/cpu"]["figure"] > 0
+
+
+async def test_what_is_published_over_redis_is_heard_in_another_process(server: RedisServer) -> None:
+    report = await measured("load", "--redis", server.url)
+
+    finals = next(row for row in report["rows"] if row["name"] == "load/finals")
+    assert finals["also"]["finals"] > 0
 
 
 async def test_strangers_are_refused_when_the_budget_is_full() -> None:
