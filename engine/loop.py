@@ -18,7 +18,7 @@ from engine.metrics import EngineMetrics
 from engine.packing import Correction
 from engine.publisher import Publisher
 from engine.resumption import Closing
-from engine.shard import Cycle, More, Shard, Totals
+from engine.shard import WARMING_NS, Cycle, More, Shard, Totals
 from engine.venue import Boundary
 from runtime.clock import Clock
 from wire import channel as channels
@@ -29,18 +29,19 @@ from wire.topics import topic_of
 
 CYCLE_S: Final = 0.01
 DEMAND_PERIOD_S: Final = 5.0
-SLICE_NS: Final = 2 * NS_PER_MS
-"""As long as new channels may be warmed in one cycle; live values are refreshed for about as long again."""
 
 log = structlog.get_logger("engine")
 
 
-class _Computed(Struct, frozen=True):
-    """A channel that is computed: where it is published, and the bars that it follows ("" and 0 for none)."""
+_Outlet = tuple[int, str]
+"""Where a channel is published: its topic, and the bars that it follows, ``VENUE@TIMEFRAME`` ("" for none)."""
 
-    topic: int
+
+class _Computed(Struct, frozen=True):
+    """A channel that is computed, its outlet, and the length of its bars (0 for none)."""
+
     channel: Channel
-    boundary: str
+    outlet: _Outlet
     duration_ms: int
 
 
@@ -153,24 +154,23 @@ class EngineLoop:
         began_s = self._now_s()
         if began_s - self._demanded_s >= DEMAND_PERIOD_S:
             self._demand_due.set()
-        repeated = self._follow_change(self._slice())
+        repeated = self._follow_change(self._slice(WARMING_NS))
         wall_ns = self._clock.wall_ns()
         cycle = self._shard.cycle(wall_ns, repeated, self._slice)
         for name in cycle.joined:
             self._join(name)
         for venue, boundary in cycle.boundaries:
             self._close(venue, boundary, wall_ns)
-        for publication in cycle.live:
-            self._offer(publication)
+        self._offer(cycle.live)
         if not cycle.behind and not self.caught_up.is_set():
             self._catch_up()
         self._count(cycle)
         self._metrics.cycle.observe(self._now_s() - began_s)
         return cycle.behind or cycle.unfinished or bool(self._starting)
 
-    def _slice(self) -> More:
+    def _slice(self, slice_ns: int) -> More:
         """A slice of time that begins now."""
-        end_ns = self._clock.monotonic_ns() + SLICE_NS
+        end_ns = self._clock.monotonic_ns() + slice_ns
         return lambda: self._clock.monotonic_ns() < end_ns
 
     def _catch_up(self) -> None:
@@ -188,7 +188,7 @@ class EngineLoop:
         timeframe, open_ms = boundary.timeframe, boundary.open_ns // NS_PER_MS
         duration_ms = timeframe.ns // NS_PER_MS
         sent_us = None if venue in self._recorded else wall_ns // NS_PER_US
-        finals = [(self._computed[p.channel].topic, p) for p in boundary.finals]
+        finals = [(self._computed[p.channel].outlet[0], p) for p in boundary.finals]
         if boundary.newest is not None:
             told = [(topic, Correction(p, row)) for (topic, p), row in zip(finals, boundary.newest, strict=True)]
             self._publisher.correct(_boundary(venue, timeframe), told)
@@ -206,13 +206,21 @@ class EngineLoop:
             forming_ms = began_ms // duration_ms * duration_ms
             self._publisher.begin(_boundary(venue, timeframe), forming_ms - duration_ms)
 
-    def _offer(self, publication: Publication) -> None:
-        computed = self._computed[publication.channel]
-        open_ms = 0
-        if computed.duration_ms:
-            began_ms = self._began_ms.get(computed.channel.venue, 0)
-            open_ms = began_ms // computed.duration_ms * computed.duration_ms
-        self._publisher.offer(computed.topic, publication, computed.boundary, open_ms)
+    def _offer(self, live: Sequence[Publication]) -> None:
+        """Hand over live values, those of one topic and boundary together."""
+        grouped: dict[_Outlet, list[Publication]] = {}
+        for publication in live:
+            outlet = self._computed[publication.channel].outlet
+            if (group := grouped.get(outlet)) is None:
+                group = grouped[outlet] = []
+            group.append(publication)
+        for (topic, boundary), group in grouped.items():
+            computed = self._computed[group[0].channel]
+            open_ms = 0
+            if computed.duration_ms:
+                began_ms = self._began_ms.get(computed.channel.venue, 0)
+                open_ms = began_ms // computed.duration_ms * computed.duration_ms
+            self._publisher.offer(topic, group, boundary, open_ms)
 
     def _follow_change(self, more: More) -> frozenset[str]:
         """Start, as long as `more` says, and drop what has changed; the channels whose live values are to be told."""
@@ -249,7 +257,7 @@ class EngineLoop:
         timeframe = channel.timeframe
         boundary = "" if timeframe is None else _boundary(channel.venue, timeframe)
         duration_ms = 0 if timeframe is None else timeframe.ns // NS_PER_MS
-        self._computed[name] = _Computed(topic, channel, boundary, duration_ms)
+        self._computed[name] = _Computed(channel, (topic, boundary), duration_ms)
         self._metrics.channels.set(len(self._computed))
 
     def _join(self, name: str) -> None:
@@ -257,7 +265,8 @@ class EngineLoop:
         computed = self._computed[name]
         if computed.channel.kind.has_finals:
             self._joined.add(name)
-            self._publisher.start(computed.topic, name, computed.boundary)
+            topic, boundary = computed.outlet
+            self._publisher.start(topic, name, boundary)
 
     def _drop(self, name: str) -> None:
         self._starting.pop(name, None)
@@ -268,7 +277,7 @@ class EngineLoop:
         self._shard.unwatch(computed.channel)
         if name in self._joined:
             self._joined.remove(name)
-            self._publisher.drop(computed.topic, name)
+            self._publisher.drop(computed.outlet[0], name)
         self._metrics.channels.set(len(self._computed))
 
     def _count(self, cycle: Cycle) -> None:

@@ -64,9 +64,9 @@ class Outgoing:
         self._items.append(corrections)
         self.size_bytes += corrections.size_bytes
 
-    def offer(self, publication: Publication) -> None:
-        """A live value of a channel that was started."""
-        self._live[publication.channel] = publication
+    def offer(self, live: Iterable[Publication]) -> None:
+        """Live values of channels that were started."""
+        self._live.update({publication.channel: publication for publication in live})
 
     # what goes out
 

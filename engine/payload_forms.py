@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 
-class BarPayload(Struct, frozen=True, omit_defaults=True):
+class BarPayload(Struct, frozen=True, omit_defaults=True, gc=False):
     """What a ``bars`` channel carries."""
 
     t: int
@@ -28,7 +28,7 @@ class BarPayload(Struct, frozen=True, omit_defaults=True):
     gap: bool = False
 
 
-class SignalPayload(Struct, frozen=True, omit_defaults=True):
+class SignalPayload(Struct, frozen=True, omit_defaults=True, gc=False):
     """What a ``signals`` channel carries: ``v`` a number, null while warming up, or an object of named outputs."""
 
     t: int

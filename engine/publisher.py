@@ -139,9 +139,9 @@ class Publisher:
         self._bound_buffer()
         self._wake.set()
 
-    def offer(self, topic: int, publication: Publication, boundary: str, open_ms: int) -> None:
-        """A live value: the newest of its channel is sent. `open_ms`: the bar with which this engine began."""
-        self._writers[topic].offer(publication, boundary, open_ms)
+    def offer(self, topic: int, live: Iterable[Publication], boundary: str, open_ms: int) -> None:
+        """Live values: the newest of each channel is sent. `open_ms`: the bar with which this engine began."""
+        self._writers[topic].offer(live, boundary, open_ms)
         self._wake.set()
 
     # the task's side

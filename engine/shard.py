@@ -18,11 +18,16 @@ from wire.market import NS_PER_S, NS_PER_US
 
 LIVE_PERIOD_NS: Final = 100_000_000
 """A channel's live value is published at most this often, unless it is asked for."""
+WARMING_NS: Final = 2_000_000
+"""As long as what is new may be warmed in one step."""
+REFRESHING_NS: Final = 20_000_000
+"""As long as live values may be refreshed in one step: finals wait for no longer."""
+
 More = Callable[[], bool]
 """Whether there is time left for more."""
 
 
-def _unlimited() -> More:
+def _unlimited(_slice_ns: int) -> More:
     return lambda: True
 
 
@@ -181,11 +186,11 @@ class Shard:
                 return f"the feed of {name} is {state.value}"
         return None
 
-    def cycle(self, wall_ns: int, repeated: frozenset[str], more: Callable[[], More] = _unlimited) -> Cycle:
+    def cycle(self, wall_ns: int, repeated: frozenset[str], more: Callable[[int], More] = _unlimited) -> Cycle:
         """One step at `wall_ns`: everything that the feeds have brought is folded, what is due is peeked.
 
-        Live values of `repeated` are given whether they have changed or not. `more` starts a slice of time, as long as
-        one venue's warming up or refreshing may take of this step.
+        Live values of `repeated` are given whether they have changed or not. `more` starts a slice of so many ns, which
+        one venue's warming up, or its refreshing, may take of this step.
         """
         joined: list[str] = []
         boundaries: list[tuple[str, Boundary]] = []
@@ -193,7 +198,7 @@ class Shard:
         behind = False
         for line in self._lines.values():
             sent_us = line.sent_us(wall_ns)
-            told = line.venue.warm(more())
+            told = line.venue.warm(more(WARMING_NS))
             joined += told
             line.owed |= repeated.union(told)
             now_ns = line.feed.now_ns()
@@ -203,7 +208,7 @@ class Shard:
                 behind = True
                 continue
             live += self._owed(line, sent_us)
-            live += self._refreshed(line, now_ns, sent_us, more())
+            live += self._refreshed(line, now_ns, sent_us, more(REFRESHING_NS))
             live += line.status.news(line.feed.status(), now_ns, repeated, sent_us=sent_us)
         unfinished = any(line.rest is not None or line.venue.warming for line in self._lines.values())
         return Cycle(tuple(joined), tuple(boundaries), tuple(live), behind, unfinished)

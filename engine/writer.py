@@ -5,7 +5,7 @@ is. When the topic stands elsewhere it has to be acquired anew. What was on its 
 if it is known not to be in, or if the epoch is a new one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import msgspec
@@ -136,13 +136,13 @@ class Writer:
         """Whether `boundary` has not come yet to where the owner before has left it."""
         return self._resumption.resumes(boundary)
 
-    def offer(self, publication: Publication, boundary: str, open_ms: int) -> None:
-        """A live value. `open_ms`: the bar of its timeframe with which this engine began.
+    def offer(self, live: Iterable[Publication], boundary: str, open_ms: int) -> None:
+        """Live values. `open_ms`: the bar of its timeframe with which this engine began.
 
         Until the bars that the owner before has published are passed there are none: clients do not go back.
         """
         if not self._resumption.is_past(boundary, open_ms):
-            self._outgoing.offer(publication)
+            self._outgoing.offer(live)
 
     def overflow(self) -> None:
         """All finals go, and with them the epoch."""

@@ -19,7 +19,7 @@ class EnvelopeError(Exception):
     """Bytes that are not an envelope of this version."""
 
 
-class Publication(Struct, frozen=True, array_like=True):
+class Publication(Struct, frozen=True, array_like=True, gc=False):
     """One value of one channel; `payload` is JSON, ready to be put in a frame. `channel` is canonical."""
 
     channel: str

@@ -115,4 +115,4 @@ class Bench:
 
     def offer(self, channel: str, payload: bytes, second: int = 1_000_000) -> None:
         """A live value of the bar that begins at that second."""
-        self.publisher.offer(int(channel == "c"), Publication(channel, payload), BOUNDARY, second * 1000)
+        self.publisher.offer(int(channel == "c"), [Publication(channel, payload)], BOUNDARY, second * 1000)

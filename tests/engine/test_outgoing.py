@@ -21,7 +21,7 @@ def test_what_waits_is_taken_in_its_order() -> None:
     outgoing.start("a")
     outgoing.close(finals(1, "a"))
     outgoing.drop("a")
-    outgoing.offer(live("b"))
+    outgoing.offer([live("b")])
     assert outgoing.size_bytes == SIZE
     assert outgoing.take(1000) == Taken((Start("a"), finals(1, "a"), Drop("a")), (live("b"),), SIZE)
     assert (outgoing.queued, outgoing.has_live, outgoing.size_bytes) == (False, False, 0)
@@ -31,7 +31,7 @@ def test_finals_are_taken_up_to_a_size_and_live_values_wait_for_them() -> None:
     outgoing = Outgoing()
     for second in (1, 2, 3):
         outgoing.close(finals(second, "a"))
-    outgoing.offer(live("b"))
+    outgoing.offer([live("b")])
     assert outgoing.take(SIZE + 1) == Taken((finals(1, "a"), finals(2, "a")), (), 2 * SIZE)
     assert outgoing.take(1) == Taken((finals(3, "a"),), (live("b"),), SIZE)
 
@@ -39,14 +39,14 @@ def test_finals_are_taken_up_to_a_size_and_live_values_wait_for_them() -> None:
 def test_without_room_no_finals_are_taken() -> None:
     outgoing = Outgoing()
     outgoing.close(finals(1, "a"))
-    outgoing.offer(live("b"))
+    outgoing.offer([live("b")])
     assert outgoing.take(0) == Taken((), (), 0)
 
 
 def test_a_final_and_a_drop_make_live_values_obsolete() -> None:
     outgoing = Outgoing()
     for channel in ("a", "b", "c"):
-        outgoing.offer(live(channel))
+        outgoing.offer([live(channel)])
     outgoing.close(finals(1, "a"))
     outgoing.drop("b")
     assert outgoing.take(1000).live == (live("c"),)
@@ -55,7 +55,7 @@ def test_a_final_and_a_drop_make_live_values_obsolete() -> None:
 def test_corrections_wait_with_the_finals_and_leave_live_values_alone() -> None:
     outgoing = Outgoing()
     corrections = Corrections.of((Correction(live("a", b"1"), b"2"),))
-    outgoing.offer(live("a"))
+    outgoing.offer([live("a")])
     outgoing.close(finals(2, "b"))
     outgoing.correct(corrections)
     assert outgoing.size_bytes == 2 * SIZE
@@ -79,9 +79,9 @@ def test_what_is_put_back_waits_first() -> None:
 def test_live_values_that_are_put_back_give_way_to_what_is_newer() -> None:
     outgoing = Outgoing()
     for channel in ("a", "b", "c", "d"):
-        outgoing.offer(live(channel, b"old"))
+        outgoing.offer([live(channel, b"old")])
     taken = outgoing.take(1000)
-    outgoing.offer(live("a", b"new"))
+    outgoing.offer([live("a", b"new")])
     outgoing.close(finals(1, "b"))
     outgoing.drop("c")
     outgoing.put_back(taken)
@@ -93,7 +93,7 @@ def test_all_finals_can_be_given_up() -> None:
     outgoing.start("a")
     outgoing.close(finals(1, "a"))
     outgoing.drop("b")
-    outgoing.offer(live("a"))
+    outgoing.offer([live("a")])
     outgoing.void()
     assert outgoing.size_bytes == 0
     assert outgoing.take(1000) == Taken((Start("a"), Drop("b")), (live("a"),), 0)

@@ -10,7 +10,7 @@ import pytest
 
 from engine.budget import Budget, BudgetError
 from engine.errors import UnknownChannelError
-from engine.shard import Shard
+from engine.shard import More, Shard
 from tests.engine.hand_feed import START_NS, HandFeed
 from wire import channel as channels
 from wire.envelope import Publication
@@ -286,7 +286,7 @@ def test_what_is_asked_for_while_a_feed_is_behind_is_repeated_when_it_has_caught
 TIMEFRAMES = ("1s", "5s", "15s", "30s")
 
 
-def slow() -> Any:
+def slow(_slice_ns: int) -> More:
     """Time for one thing in each slice."""
     return lambda: False
 

@@ -57,7 +57,7 @@ def test_a_silent_topic_says_something_every_second(writer: Writer) -> None:
 
 
 def test_live_values_wait_for_a_flush(writer: Writer) -> None:
-    writer.offer(Publication(SIGNAL, b"live"), BOUNDARY, 0)
+    writer.offer([Publication(SIGNAL, b"live")], BOUNDARY, 0)
     assert writer.batch(0.1, 1000, flush=False) is None
     assert taken(writer, 0.1).envelopes[0].live == (Publication(SIGNAL, b"live"),)
 

@@ -329,7 +329,7 @@ class World:
                 if self.computed:
                     self.lives += 1
                     live = Publication(CHANNEL, payload(self.closed + 1))
-                    self.writer.offer(live, BOUNDARY, (self.closed + 1) * 1000)
+                    self.writer.offer([live], BOUNDARY, (self.closed + 1) * 1000)
             case "D" if self.computed:
                 self.wanted = self.computed = False
                 self.was_dropped = True
