@@ -87,10 +87,6 @@ class Frame:
         place = watch.watchlist.place(slot) if isinstance(watch, BarWatch) else None
         return None if place is None or not isinstance(watch, BarWatch) else watch.watchlist.channels[place]
 
-    def waits(self, channel: str) -> bool:
-        """Whether `channel` waits for what it needs."""
-        return channel in self._waiting
-
     def warm(self, history: Callable[[], Sequence[Columns]], more: Callable[[], bool]) -> list[str]:
         """Replay held bars for what is new, as long as `more` says; the channels that are told from now on."""
         if self.graphs.warming:

@@ -95,13 +95,18 @@ def signal_payloads(
     told = _told(outputs, values)
     events, sents = moment.times(slots)
     synthetic, gap = moment.synthetic(slots), moment.bar.gap
-    if gap is None and settled.all() and not synthetic.any():
+    plain = gap is None and not synthetic.any()
+    if plain and settled.all():
         rows = zip(told, events, sents, strict=True)
         return [encode(SignalPayload(t, v, final, event, sent)) for v, event, sent in rows]
-    flags = zip((settled | _unknown(values)).tolist(), synthetic.tolist(), moment.gap(slots), strict=True)
+    sure = (settled | _unknown(values)).tolist()
+    if plain:
+        unsure = zip(told, events, sents, sure, strict=True)
+        return [encode(SignalPayload(t, v, final, event, sent, yes)) for v, event, sent, yes in unsure]
+    flagged = zip(told, events, sents, sure, synthetic.tolist(), moment.gap(slots), strict=True)
     return [
-        encode(SignalPayload(t, v, final, event, sent, *flag))
-        for v, event, sent, flag in zip(told, events, sents, flags, strict=True)
+        encode(SignalPayload(t, v, final, event, sent, yes, flat, gapped))
+        for v, event, sent, yes, flat, gapped in flagged
     ]
 
 

@@ -215,11 +215,11 @@ class Shard:
 
     @staticmethod
     def _owed(line: _Line, sent_us: int | None) -> Sequence[Publication]:
-        """What was asked for; what has not joined yet is owed still."""
+        """What was asked for; what has not joined yet is owed again when it does."""
         if not line.owed:
             return ()
         told = line.venue.repeat(line.owed, sent_us=sent_us)
-        line.owed = {name for name in line.owed if line.venue.waits(name)}
+        line.owed.clear()
         return told
 
     @staticmethod

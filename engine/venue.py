@@ -106,13 +106,6 @@ class Venue:
         if not frame.watched:
             self._want_history()
 
-    def waits(self, name: str) -> bool:
-        """Whether the channel called `name` is watched, and still to join."""
-        channel = self._watched.get(name)
-        if channel is None or channel.timeframe is None:
-            return name in self._joining
-        return self._frames[channel.timeframe].waits(name)
-
     def warm(self, more: Callable[[], bool]) -> list[str]:
         """Replay held bars for what is new, as long as `more` says; the channels that are told from now on."""
         joined = list(self._joining)

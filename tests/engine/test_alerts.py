@@ -3,7 +3,8 @@
 import pytest
 
 from engine.budget import Budget, BudgetError
-from tests.engine.venue_world import START_MS, World
+from tests.engine.venue_world import START_MS, World, bars_of
+from wire import channel as channels
 
 ABOVE = "alerts:DEMO:S00@1s:close>10"
 CROSSING = "alerts:DEMO:S00@1s:crossover(close,sma(close,2))"
@@ -108,6 +109,24 @@ def test_unwatched_it_is_silent_and_watched_again_it_remembers_the_bars_that_are
     world.watch(ABOVE)
     world.closes([12.0], first_s=7)
     assert times(world, ABOVE) == [4.0], "it has turned before, when nobody watched"
+
+
+def test_it_joins_when_all_that_it_compares_is_known_and_not_before() -> None:
+    name = "alerts:DEMO:S00@1s:rsi(close,14)>sma(close,5)*4"
+    early, late = World(name), World()
+    prices = [10.0 + second % 7 for second in range(100)]
+    for world in (early, late):
+        world.closes(prices[:50])
+    late.venue.watch(channels.parse(name))
+    second = 50
+    while name not in late.venue.warm(bars_of(7)):
+        late.closes([prices[second]], first_s=second)
+        second += 1
+    assert second > 60, "its condition and both of its operands replay fifty bars"
+    late.closes(prices[second:], first_s=second)
+    early.closes(prices[50:], first_s=50)
+    assert late.said(name) == [each for each in early.said(name) if each["t"] >= second]
+    assert late.said(name)
 
 
 def test_one_is_of_one_instrument() -> None:

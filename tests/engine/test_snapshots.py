@@ -1,11 +1,13 @@
 """An engine that is stopped keeps what it has computed, and the next one goes on from there."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
+from structlog.typing import EventDict
 
 from engine.app import EngineOptions
 from engine.config import SnapshotsConfig
@@ -16,6 +18,7 @@ from standins.clock import ManualClock
 from tests.engine.hand_feed import START_NS
 from tests.engine.loop_bench import Bench
 from tests.engine.venue_world import World
+from tests.waiting import until
 from wire import channel as channels
 
 BARS = "bars:DEMO:S01@1s"
@@ -38,6 +41,11 @@ def restart(bench: Bench) -> None:
 def kept(path: Path) -> dict[str, bytes]:
     """The snapshots below a directory, by name."""
     return {each.name: each.read_bytes() for each in path.glob("**/*.snapshot")}
+
+
+def written(logs: list[EventDict], times: int) -> bool:
+    """Whether snapshots were written so often."""
+    return [line["event"] for line in logs].count("snapshot.written") >= times
 
 
 def snapshots(world: World, path: Path) -> Snapshots:
@@ -142,22 +150,23 @@ async def test_it_is_written_again_and_again_while_bars_go_on(clock: ManualClock
     bench.feed.recorded = False
     with structlog.testing.capture_logs() as logs:
         async with bench.running():
+            await bench.newest(BARS)
             for second in range(5):
                 bench.feed.trade(second + 0.5, 10.0)
-                await bench.cycles(2)
-    assert [line["event"] for line in logs].count("snapshot.written") > 2
+                await until(partial(written, logs, second + 1))
+            await bench.until_heard(BARS, 3)
     assert len(kept(tmp_path)) == 2
 
 
 async def test_a_damaged_snapshot_is_passed_over_for_the_one_before(tmp_path: Path) -> None:
     world = World(WORLD_EMA)
     world.closes([10.0, 11.0])
-    written = snapshots(world, tmp_path)
-    await written.restore()
-    await written.save()
+    keeping = snapshots(world, tmp_path)
+    await keeping.restore()
+    await keeping.save()
     older = encode(world.venue.state())
     world.closes([12.0], first_s=2)
-    await written.save()
+    await keeping.save()
     newest = tmp_path / max(kept(tmp_path))
     newest.write_bytes(newest.read_bytes()[:-1])
     after = World()
@@ -176,9 +185,9 @@ async def test_a_damaged_snapshot_is_passed_over_for_the_one_before(tmp_path: Pa
 async def test_the_snapshot_of_other_instruments_is_refused_and_the_venue_begins_anew(tmp_path: Path) -> None:
     world = World()
     world.closes([10.0, 11.0])
-    written = snapshots(world, tmp_path)
-    await written.restore()
-    await written.save()
+    keeping = snapshots(world, tmp_path)
+    await keeping.restore()
+    await keeping.save()
     other = World(symbols=["S00", "S09"])
     with structlog.testing.capture_logs() as logs:
         await snapshots(other, tmp_path).restore()

@@ -37,16 +37,13 @@ def test_a_channel_is_named_once_when_it_is_told_from_now_on(name: str) -> None:
     assert world.watch(name) == [name]
     assert world.watch(name) == []
     assert not world.venue.watch(channels.parse(name))
-    assert not world.venue.waits(name)
 
 
 @pytest.mark.parametrize("name", EVERY_KIND)
 def test_a_channel_that_is_dropped_before_it_joined_is_never_named(name: str) -> None:
     world = World()
     world.venue.watch(channels.parse(name))
-    assert world.venue.waits(name)
     world.unwatch(name)
-    assert not world.venue.waits(name)
     assert world.venue.warm(bars_of(1)) == []
     assert world.watch(name) == [name]
 
