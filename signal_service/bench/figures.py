@@ -1,6 +1,7 @@
 """Figure: what a benchmark found, beside its goal, and how a few of them are written. Pure; no I/O."""
 
 from collections.abc import Mapping, Sequence
+from math import isnan
 from typing import Final
 
 import msgspec
@@ -13,7 +14,8 @@ _WIDTHS: Final = (14, 16, 9, 3, 7, 0)
 class Figure(Struct, frozen=True, kw_only=True):
     """One measured number. `goal` None: nothing is asked of it, it is there to be compared with.
 
-    `at_most`: the goal is an upper bound, else a lower one. `also` are further numbers in words' own units.
+    `at_most`: the goal is an upper bound, else a lower one. `also` are further numbers in words' own units. A NaN is
+    what could not be measured.
     """
 
     name: str
@@ -104,7 +106,9 @@ def as_lines(figure: Figure) -> str:
 
 
 def number_text(value: float) -> str:
-    """Three digits or so, as one reads them."""
+    """Three digits or so, as one reads them; a dash for a NaN."""
+    if isnan(value):
+        return "-"
     if value != 0 and abs(value) < 0.001:
         return f"{value:.1e}"
     if abs(value) >= 1000:

@@ -132,3 +132,8 @@ def test_a_missed_goal_stands_out() -> None:
         "row             4 ms              ≤ 2        NO   0.5x",
         "    what: how",
     ]
+
+
+def test_what_could_not_be_measured_is_a_dash() -> None:
+    figure = Figure(name="row", what="it", figure=math.nan, unit="ms", method="there is none")
+    assert as_lines(figure).splitlines()[0].split() == ["row", "-", "ms"]
