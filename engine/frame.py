@@ -70,11 +70,20 @@ class Frame:
         """Compute and tell it no more."""
         key = (channel.kind, channel.expression)
         watch = self._watches[key]
-        self._waiting.pop(name, None)
+        if self._waiting.pop(name, None) is not None:
+            self._forget_waiter(watch, name)
         watch.drop(slot)
         self._wanted[key] -= 1
         if self._wanted[key] == 0:
             del self._watches[key], self._wanted[key]
+
+    def _forget_waiter(self, watch: Watch, name: str) -> None:
+        """It waits no more: what it needs may never join, and is not to be held for that."""
+        for term in watch.terms:
+            waiters = self._waiters.get(term.watched, {})
+            waiters.pop(name, None)
+            if not waiters:
+                self._waiters.pop(term.watched, None)
 
     @property
     def watched(self) -> bool:

@@ -10,7 +10,7 @@ from engine.errors import UnknownChannelError
 from engine.ticks import TickBatch
 from tests.engine.venue_world import START_NS, World, bars_of, published, spoken
 from wire import channel as channels
-from wire.market import NS_PER_S, Instrument, Tick
+from wire.market import NS_PER_S, Instrument, Tick, Timeframe
 
 BARS = "bars:DEMO:S00@1s"
 SMA = "signals:DEMO:S00@1s:sma(close,2)"
@@ -46,6 +46,24 @@ def test_a_channel_that_is_dropped_before_it_joined_is_never_named(name: str) ->
     world.unwatch(name)
     assert world.venue.warm(bars_of(1)) == []
     assert world.watch(name) == [name]
+
+
+@pytest.mark.parametrize("text", ["ema(close,3)", "sma(close,2)"])
+def test_nothing_is_held_of_a_channel_that_is_dropped_while_it_waits(text: str) -> None:
+    world = World()
+    for second in range(20):
+        world.trade(second + 0.5, 10.0 + second)
+    names = [f"signals:DEMO:{symbol}@1s:{text}" for symbol in ("S00", "S01")]
+    names.append(f"alerts:DEMO:S00@1s:close>{text}")
+    for name in names:
+        world.venue.watch(channels.parse(name))
+    frame = world.venue._frames[Timeframe.S1]
+    assert frame._waiters
+    for name in names:
+        world.unwatch(name)
+    assert not frame._waiters
+    assert not frame._waiting
+    assert world.venue.warm(bars_of(1)) == []
 
 
 @pytest.mark.parametrize(
