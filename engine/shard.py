@@ -207,9 +207,10 @@ class Shard:
             if line.feed.behind:
                 behind = True
                 continue
+            asked = frozenset(line.owed)
             live += self._owed(line, sent_us)
             live += self._refreshed(line, now_ns, sent_us, more(REFRESHING_NS))
-            live += line.status.news(line.feed.status(), now_ns, repeated, sent_us=sent_us)
+            live += line.status.news(line.feed.status(), now_ns, asked, sent_us=sent_us)
         unfinished = any(line.rest is not None or line.venue.warming for line in self._lines.values())
         return Cycle(tuple(joined), tuple(boundaries), tuple(live), behind, unfinished)
 

@@ -283,6 +283,18 @@ def test_what_is_asked_for_while_a_feed_is_behind_is_repeated_when_it_has_caught
 
 # what time does not allow for is left to later steps
 
+
+def test_a_status_that_is_asked_for_while_a_feed_is_behind_is_told_when_it_has_caught_up() -> None:
+    bench = Bench("status:DEMO")
+    before = bench.shard.cycle(0, NOBODY).live
+    assert [p.channel for p in before] == ["status:DEMO"]
+    bench.feed.behind = True
+    assert bench.shard.cycle(1, frozenset({"status:DEMO"})).live == ()
+    bench.feed.behind = False
+    assert bench.shard.cycle(2, NOBODY).live == before
+    assert bench.shard.cycle(3, NOBODY).live == ()
+
+
 TIMEFRAMES = ("1s", "5s", "15s", "30s")
 
 
