@@ -7,7 +7,7 @@ from typing import Final
 from msgspec import Struct, structs
 
 from gateway.config import OutboxConfig
-from gateway.hub import Subscription
+from gateway.subscription import Subscription
 from gateway.outbox import Outbox, Overdue
 from gateway.socket_options import unaccepted_bytes
 

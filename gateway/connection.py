@@ -13,13 +13,14 @@ import structlog
 from gateway.config import OutboxConfig, TimingConfig
 from gateway.congestion import Backlog, Congestion
 from gateway.executor import Executor
-from gateway.hub import Subscription
+from gateway.form import Form
 from gateway.outbox import Overdue
 from gateway.parts import Parts
 from gateway.session import Session
 from gateway.socket_options import bound_kernel_buffer
-from gateway.websocket import WebSocket, text_frame
-from wire import close, codec_json
+from gateway.subscription import Subscription
+from gateway.websocket import WebSocket
+from wire import close
 from wire.close import Close, Unsubscribe
 
 __all__ = ["Connection", "Parts"]
@@ -32,11 +33,12 @@ DEFAULT_LIMITS: Final = OutboxConfig()
 
 log = structlog.get_logger("gateway")
 
-PING_FRAME: Final = text_frame(codec_json.PING)
-
 
 class Connection(asyncio.Protocol):
-    """One client. `pending` is what the next round writes to it; nothing is while it is congested."""
+    """One client. `pending` is what the next round writes to it; nothing is while it is congested.
+
+    `write` is the transport's own while frames flow: it is what a delivery costs.
+    """
 
     def __init__(
         self,
@@ -65,8 +67,14 @@ class Connection(asyncio.Protocol):
         self._pushed_bytes = 0
         self._writable = False
         """True while frames may be written: between the handshake and the first close frame, or the end."""
+        self.write: Callable[[bytes], None] = _let_go
         self._pong_due = False
         self._started_s = parts.clock.monotonic_ns() / 1e9
+
+    @property
+    def form(self) -> Form:
+        """How the client is written to, once the handshake is over."""
+        return self._socket.form
 
     # the transport's side
 
@@ -91,7 +99,7 @@ class Connection(asyncio.Protocol):
         messages = self._socket.receive(data)
         if not opened and (request := self._socket.request) is not None:
             self._session.header_token = bearer_token(request.headers.get_all("Authorization"))
-        self._writable = self._socket.open and self.closed_with is None
+        self._set_writable(self._socket.open and self.closed_with is None)
         self._write_protocol()
         for message in messages:
             if not self._writable:
@@ -101,7 +109,7 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """The client sends no more: it is gone."""
         self._socket.receive_eof()
-        self._writable = False
+        self._set_writable(False)
         self._write_protocol()
         return False
 
@@ -117,7 +125,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget everything about the client."""
-        self._writable = False
+        self._set_writable(False)
         if self._deadline is not None:
             self._deadline.cancel()
         self._executor.end()
@@ -159,10 +167,6 @@ class Connection(asyncio.Protocol):
         if pushed_bytes > MAX_PUSHED_BYTES and self._congestion is None:
             self._executor.resume()
 
-    def push(self, message: bytes) -> None:
-        """Send `message` after all that is pending."""
-        self._send(text_frame(message))
-
     def drop(self, subscription: Subscription) -> None:
         """Send nothing more of `subscription`; what is pending is as good as sent."""
         if self._congestion is not None:
@@ -182,13 +186,15 @@ class Connection(asyncio.Protocol):
         self._after(CLOSE_TIMEOUT_S, self._abort)
         self.closed_with = reason
         left = [*self._end_congestion(), *self.pending]
-        writable, self._writable, self.pending = self._writable, False, []
+        writable, self.pending = self._writable, []
+        self._set_writable(False)
         if left and writable:
             self._transport.write(b"".join(left))
         self._socket.close(reason.code, reason.reason)
         self._write_protocol()
 
-    def _send(self, frame: bytes) -> None:
+    def send(self, frame: bytes) -> None:
+        """Send `frame` after all that is pending."""
         if self._congestion is not None:
             self._congestion.queue(frame)
             return
@@ -197,6 +203,11 @@ class Connection(asyncio.Protocol):
         self._pushed_bytes += len(frame)
         if self._pushed_bytes > MAX_PUSHED_BYTES:
             self._executor.pause()
+
+    def _set_writable(self, writable: bool) -> None:
+        self._writable = writable
+        flows = writable and self._congestion is None
+        self.write = self._transport.write if flows and self._transport is not None else _let_go
 
     def _write_protocol(self) -> None:
         """Write what the library wants written: handshake, pongs, close frames."""
@@ -218,6 +229,7 @@ class Connection(asyncio.Protocol):
         transport = cast("asyncio.Transport", self._transport)
         self._congestion = congestion = Congestion(transport, pending, self._limits, self._give_up)
         self._parts.round.congest(self, congestion.hold)
+        self._set_writable(self._writable)
         self._executor.pause()
         self._drain(congestion)
 
@@ -232,7 +244,7 @@ class Connection(asyncio.Protocol):
         self._backlog = backlog
         self._parts.metrics.slow_consumers.labels(backlog.overdue.value).inc()
         if backlog.overdue is Overdue.STALLED:
-            self._writable = False
+            self._set_writable(False)
             self.closed_with = close.SLOW_CONSUMER
             self._abort()
         else:
@@ -244,6 +256,7 @@ class Connection(asyncio.Protocol):
         if congestion is None:
             return []
         self._parts.round.release(self)
+        self._set_writable(self._writable)
         return congestion.end()
 
     # timers
@@ -272,7 +285,7 @@ class Connection(asyncio.Protocol):
 
     def _ping(self) -> None:
         self._pong_due = True
-        self._send(PING_FRAME)
+        self.send(self.form.ping)
         self._after(self._timing.pong_s, self._check_pong)
 
     def _check_pong(self) -> None:
@@ -284,6 +297,10 @@ class Connection(asyncio.Protocol):
     def _abort(self) -> None:
         if self._transport is not None:
             self._transport.abort()
+
+
+def _let_go(_: bytes) -> None:
+    """Write nothing."""
 
 
 def bearer_token(values: list[str]) -> str | None:

@@ -3,7 +3,8 @@
 from msgspec import Raw, Struct
 
 from gateway.chart import Query
-from gateway.hub import Subscription
+from gateway.options import Options
+from gateway.subscription import Subscription
 from wire.channel import Channel
 from wire.client_messages import Reply
 from wire.close import Close, Unsubscribe
@@ -39,6 +40,7 @@ class Open(Struct, frozen=True):
     position: StreamPosition | None
     or_error: bool
     """Error 112 is wanted instead of ``recovered: false``."""
+    options: Options
 
 
 class Recall(Struct, frozen=True):

@@ -13,13 +13,14 @@ import structlog
 from gateway.authenticator import Authenticator
 from gateway.effects import Authenticate, Call, Effect, Evict, Leave, Open, Recall, Refresh, Send, Shut
 from gateway.errors import BusUnavailableError, ChannelRefusedError
+from gateway.form import Form, spell
 from gateway.history import recall
-from gateway.hub import Sink, Subscription
 from gateway.offer import RefusedError
 from gateway.parts import Parts
 from gateway.rpc import Rpc
 from gateway.session import Session
-from wire import close, codec_json
+from gateway.subscription import Interest, Sink, Subscription
+from wire import close
 from wire.channel import Channel
 from wire.client_messages import Command, MessageError, Reply, RpcResult
 from wire.close import Close, ErrorCode, Unsubscribe
@@ -40,8 +41,12 @@ class Client(Sink, Protocol):
 
     closed_with: Close | None
 
-    def push(self, message: bytes) -> None:
-        """Send `message` after all that is pending."""
+    @property
+    def form(self) -> Form:
+        """How it is written to."""
+
+    def send(self, frame: bytes) -> None:
+        """Send `frame` after all that is pending."""
 
     def drop(self, subscription: Subscription) -> None:
         """Send nothing more of `subscription`, whatever of it still waits."""
@@ -85,8 +90,9 @@ class Executor:
     def receive(self, message: bytes) -> None:
         """Run the commands of one message, or let them wait their turn; pongs never wait."""
         try:
-            lines = codec_json.split(message)
-            commands = [codec_json.decode(line) for line in lines]
+            codec = self._client.form.codec
+            lines = codec.split(message)
+            commands = [codec.decode(line) for line in lines]
         except MessageError as error:
             self._client.shut(close.BAD_REQUEST.because(str(error)))
             return
@@ -118,7 +124,7 @@ class Executor:
         """Tell the client that `subscription` has ended; nothing of its channel follows."""
         self._session.evicted(subscription)
         self._client.drop(subscription)
-        self._client.push(codec_json.encode_unsubscribe(subscription.spelling, reason.code, reason.reason))
+        self._client.send(subscription.spelling.unsubscribe(reason))
 
     def end(self) -> None:
         """The client is gone: forget everything about it."""
@@ -141,7 +147,7 @@ class Executor:
         while self._waiting and self._idle:
             line = self._waiting.pop(0)
             self._waiting_bytes -= max(len(line), LEAST_COMMAND_BYTES)
-            self._execute(codec_json.decode(line))
+            self._execute(self._client.form.codec.decode(line))
 
     def _execute(self, command: Command) -> None:
         if self._client.closed_with is None:
@@ -215,15 +221,16 @@ class Executor:
 
     async def _open(self, opening: Open) -> None:
         """Subscribe, or refuse; nothing awaits between what the bus said and the reply."""
-        name, channel, relay = opening.name, opening.channel, self._parts.relay
-        subscription = Subscription(
-            self._client,
+        channel, relay = opening.channel, self._parts.relay
+        interest = Interest(
             channel=channel.name,
             topic=topic_of(channel, self._parts.topics),
-            name=name,
-            spelling=codec_json.encode_channel(name),
+            name=opening.name,
+            spelling=spell(self._client.form, opening.name),
             has_finals=channel.kind.has_finals,
+            options=opening.options,
         )
+        subscription = Subscription(self._client, interest)
         await self._find(channel)
         if self._session.full:
             raise RefusedError(close.LIMIT_EXCEEDED)
@@ -238,9 +245,8 @@ class Executor:
             relay.leave(subscription)
             raise RefusedError(refused)
         self._reply(self._session.opened(opening, subscription, recovery, warming=opened.warming))
-        if recovery.newest is not None:
-            held_top = opened.floor.top
-            self._client.push(codec_json.encode_publication(subscription.spelling, recovery.newest, held_top))
+        if recovery.newest is not None and opening.options.snapshot:
+            self._client.send(subscription.spelling.publication(recovery.newest, opened.floor.top))
         relay.admit(opened)
 
     async def _recall(self, asked: Recall) -> None:
@@ -265,4 +271,5 @@ class Executor:
     def _reply(self, reply: Reply) -> None:
         if reply.error is not None:
             self._parts.metrics.refusals.labels(reply.error.code).inc()
-        self._client.push(codec_json.encode_reply(reply))
+        form = self._client.form
+        self._client.send(form.frame(form.codec.encode_reply(reply)))

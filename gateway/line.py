@@ -11,8 +11,9 @@ from typing import Final
 
 from msgspec import Struct
 
-from gateway.hub import Floor, Hub, Joiner, Place, Subscription
+from gateway.hub import Floor, Hub, Joiner
 from gateway.recent import Recent
+from gateway.subscription import Place, Subscription
 from wire.envelope import Envelope, Held, HeldFinal, NewestFinal
 from wire.position import Epoch, Offset, StreamPosition
 

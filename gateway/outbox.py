@@ -8,7 +8,7 @@ from collections import OrderedDict, deque
 from enum import Enum
 
 from gateway.config import OutboxConfig
-from gateway.hub import Subscription
+from gateway.subscription import Subscription
 
 
 class Overdue(Enum):

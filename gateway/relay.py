@@ -12,11 +12,12 @@ import structlog
 
 from gateway.broker import Broker
 from gateway.errors import BusUnavailableError, ChannelRefusedError
-from gateway.hub import Floor, Hub, Joiner, Place, Subscription
+from gateway.hub import Floor, Hub, Joiner
 from gateway.line import Line
 from gateway.metrics import GatewayMetrics
 from gateway.reader import Reader
 from gateway.recovery import Recovery, recover
+from gateway.subscription import Place, Subscription
 from wire import close
 from wire.envelope import Chart, Description, Envelope, Held
 from wire.position import Offset, StreamPosition
@@ -107,7 +108,7 @@ class Relay:
         if self._lines[topic].heard(envelope):
             self._metrics.holes.inc()
             self._start_catching_up(topic)
-        if self._hub.touched:
+        if self._hub.due:
             self._schedule_round()
 
     # what subscribers ask
@@ -145,7 +146,7 @@ class Relay:
         """The reply is pending: let the subscription flow. No await may lie between `open` and this."""
         line = self._lines[opening.joiner.subscription.topic]
         line.admit(opening.joiner, opening.floor, recalled=opening.recalled)
-        if self._hub.touched:
+        if self._hub.due:
             self._schedule_round()
 
     def leave(self, subscription: Subscription) -> None:
@@ -235,7 +236,7 @@ class Relay:
             if outcome.evicted:
                 log.warning("position.lost", topic=topic, evicted=len(outcome.evicted), new_epoch=outcome.reset)
             self._tell(outcome.evicted)
-            if self._hub.touched:
+            if self._hub.due:
                 self._schedule_round()
         async with self._caught_up:
             self._caught_up.notify_all()

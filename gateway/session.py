@@ -13,10 +13,11 @@ from msgspec import Raw, Struct
 from gateway.chart import query
 from gateway.effects import Authenticate, Call, Effect, Evict, Leave, Open, Recall, Refresh, Send, Shut
 from gateway.entitlements import entitlements
-from gateway.hub import Subscription
 from gateway.offer import Refusal, offered, with_past
+from gateway.options import grant, options
 from gateway.recovery import Recovery
 from gateway.standing import Standing
+from gateway.subscription import Subscription
 from wire import close
 from wire.channel import Channel
 from wire.client_messages import (
@@ -72,6 +73,7 @@ class Session:
     __slots__ = (
         "_client_id",
         "_default_subscriptions",
+        "_live_rate",
         "_max_subscriptions",
         "_phase",
         "_ping_s",
@@ -89,6 +91,7 @@ class Session:
         self._ping_s = ping_s
         self._default_subscriptions = default_subscriptions
         self._max_subscriptions = default_subscriptions
+        self._live_rate: float | None = None
         self._phase = _Phase.NEW
         self.entitlements = entitlements(())
         self._subscriptions: dict[str, Subscription] = {}
@@ -226,6 +229,7 @@ class Session:
         who = standing.who
         limit = who.limits.subscriptions
         self._max_subscriptions = self._default_subscriptions if limit is None else limit
+        self._live_rate = who.limits.live_rate
         if before is not None and before.who.channels == who.channels:
             return []
         self.entitlements = entitlements(who.channels)
@@ -242,13 +246,14 @@ class Session:
         channel = self._entitled(offered(request.channel))
         if isinstance(channel, Refusal):
             return [self.refuse(command_id, channel.error, channel.message)]
-        if bytes(request.data) not in (b"", b"null", b"{}"):
-            return [self.refuse(command_id, close.NOT_AVAILABLE, "subscription options are not available")]
+        wanted = options(bytes(request.data), channel.kind)
+        if isinstance(wanted, Refusal):
+            return [self.refuse(command_id, wanted.error, wanted.message)]
         position = None
         if request.recover and channel.kind.has_finals:
             position = StreamPosition(Epoch(request.epoch), Offset(request.offset))
         or_error = bool(request.flag & RECOVERY_OR_ERROR)
-        return [Open(command_id, request.channel, channel, position, or_error)]
+        return [Open(command_id, request.channel, channel, position, or_error, grant(wanted, self._live_rate))]
 
     def _entitled(self, channel: Channel | Refusal) -> Channel | Refusal:
         if isinstance(channel, Channel) and not self.may_read(channel):
@@ -258,7 +263,7 @@ class Session:
     def opened(self, opening: Open, subscription: Subscription, recovery: Recovery, *, warming: bool) -> Reply:
         """The reply to a subscribe; from now on the subscription counts. Without finals it has no position."""
         self._subscriptions[opening.name] = subscription
-        data = raw(_SubscribeData(subscription.channel, warming, None))
+        data = raw(_SubscribeData(subscription.channel, warming, opening.options.max_rate))
         if not subscription.has_finals:
             return Reply(opening.command_id, subscribe=SubscribeResult(data))
         publications = tuple(ClientPublication(Raw(f.publication.payload), f.offset) for f in recovery.publications)

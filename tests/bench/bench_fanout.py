@@ -22,7 +22,7 @@ import uvloop
 
 from gateway.config import TimingConfig
 from gateway.connection import Connection
-from gateway.websocket import text_frame
+from gateway.form import JSON
 from tests.gateway.service import BARS, Service, running
 from wire import codec_json
 
@@ -66,7 +66,7 @@ async def measure(service: Service, pipe: Pipe, subscribers: int, publications: 
     payload = {"t": 1723161256000, "o": 61800.3, "h": 61800.3, "l": 61800.0, "c": 61800.0, "v": 4.2, "final": True}
     best: dict[str, float] = {}
     transports = [each._transport for each in gc.get_objects() if isinstance(each, Connection)]
-    frame = text_frame(codec_json.encode_publication(b'"%s"' % BARS.encode(), json.dumps(payload).encode(), 1000))
+    frame = JSON.frame(codec_json.encode_publication(b'"%s"' % BARS.encode(), json.dumps(payload).encode(), 1000))
 
     async def publish() -> None:
         await service.engine.publish(BARS, payload, final=True)

@@ -8,10 +8,12 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from gateway.errors import ChannelRefusedError
-from gateway.hub import Hub, Subscription
+from gateway.hub import Hub
 from gateway.metrics import GatewayMetrics
 from gateway.relay import Opening, Relay
+from gateway.subscription import Subscription
 from tests.contract.pair import TOPICS, News, Owner, Pair, batch
+from tests.gateway.plain import interest
 from wire.channel import parse
 from wire.close import Unsubscribe
 from wire.envelope import Description, NewestFinal, Ownership, Publication
@@ -32,6 +34,10 @@ class Client(News):
         super().__init__()
         self.pending: list[bytes] = []
         self.got: list[tuple[bytes, int]] = []
+
+    def write(self, frame: bytes) -> None:
+        self.pending.append(frame)
+        self.flush()
 
     def flush(self) -> None:
         for frame in self.pending:
@@ -68,7 +74,7 @@ class Gateway:
     """A relay and its hub on one half of a pair."""
 
     def __init__(self, pair: Pair, tasks: asyncio.TaskGroup) -> None:
-        self.hub = Hub(lambda _spelling, payload, offset: b"%b %d" % (payload, offset))
+        self.hub = Hub()
         self.relay = Relay(
             pair.broker,
             self.hub,
@@ -79,14 +85,12 @@ class Gateway:
         )
 
     def _round(self) -> None:
-        touched, self.hub.touched = self.hub.touched, set()
-        for sink in touched:
-            sink.flush()
+        self.hub.write_out()
 
     async def open(self, client: Client, name: str, position: StreamPosition | None = None) -> Opening:
         channel = parse(name)
         topic, finals = topic_of(channel, TOPICS), channel.kind.has_finals
-        subscription = Subscription(client, channel=name, topic=topic, name=name, spelling=b"", has_finals=finals)
+        subscription = Subscription(client, interest(name, topic=topic, has_finals=finals))
         opening = await self.relay.open(subscription, position)
         self.relay.admit(opening)
         return opening

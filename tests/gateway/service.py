@@ -10,13 +10,22 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 from websockets.asyncio.client import ClientConnection, connect
 
-from gateway.app import gateway
-from gateway.config import GatewayConfig, ListenConfig, OutboxConfig, TimingConfig, UserServiceConfig
+from gateway.app import RunningGateway, gateway
+from gateway.config import (
+    DrainConfig,
+    GatewayConfig,
+    LimitsConfig,
+    ListenConfig,
+    OutboxConfig,
+    TimingConfig,
+    UserServiceConfig,
+)
 from runtime.clock import SystemClock
 from runtime.redis_config import RedisConfig
 from runtime.secret import Secret
 from standins.broker import MemoryBroker
 from standins.user_service import Limits, TokenRecord, UserServiceStandIn
+from tests.gateway.certificates import Identity
 from tests.waiting import until
 from wire import channel as channels
 from wire.envelope import VERSION, Batch, Chart, Description, Envelope, NewestFinal, Ownership, Publication
@@ -30,6 +39,7 @@ TOKENS = {
     "few": TokenRecord(sub="2", channels=("*",), limits=Limits(subscriptions=2)),
     "bars": TokenRecord(sub="3", channels=("bars:DEMO:*", "signals:DEMO:S01@1m:rsi(close,14)")),
     "none": TokenRecord(sub="4"),
+    "slow": TokenRecord(sub="6", channels=("*",), limits=Limits(live_rate=10)),
     "venue": TokenRecord(sub="5", channels=("status:DEMO", "screens:DEMO@*")),
 }
 BARS = "bars:DEMO:S01@1m"
@@ -115,10 +125,12 @@ class Service:
     users: UserServiceStandIn
     registry: CollectorRegistry
     checks: Mapping[str, Callable[[], str | None]]
+    serving: RunningGateway
+    tls: Identity | None = None
 
     @property
     def url(self) -> str:
-        return f"ws://127.0.0.1:{self.port}/connection/websocket"
+        return f"{'ws' if self.tls is None else 'wss'}://127.0.0.1:{self.port}/connection/websocket"
 
     def sample(self, name: str, labels: Mapping[str, str] | None = None) -> float | None:
         return self.registry.get_sample_value(name, dict(labels or {}))
@@ -126,6 +138,8 @@ class Service:
     @asynccontextmanager
     async def raw(self, **options: Any) -> AsyncIterator["Peer"]:
         """A client without a protocol of its own: frames as they are."""
+        if self.tls is not None:
+            options.setdefault("ssl", self.tls.client)
         async with connect(self.url, **options) as socket:
             yield Peer(socket)
 
@@ -174,6 +188,10 @@ async def running(
     outbox: OutboxConfig | None = None,
     timeout_s: float = 1.0,
     origins: tuple[str, ...] = ("*",),
+    limits: LimitsConfig | None = None,
+    drain: DrainConfig | None = None,
+    tls: Identity | None = None,
+    listen: ListenConfig | None = None,
 ) -> AsyncIterator[Service]:
     """A gateway that serves, with an engine that the test plays."""
     clock, registry = SystemClock(), CollectorRegistry()
@@ -182,9 +200,12 @@ async def running(
         config = GatewayConfig(
             user_service=UserServiceConfig(api_key=KEY, url=users.url, timeout_s=timeout_s),
             redis=RedisConfig(url="memory://", topics=TOPICS),
-            listen=ListenConfig(port=0, origins=origins),
+            listen=listen or ListenConfig(port=0, origins=origins),
             timing=timing or TimingConfig(),
             outbox=outbox or OutboxConfig(),
+            limits=limits or LimitsConfig(),
+            drain=drain or DrainConfig(),
+            tls=None if tls is None else tls.config,
         )
         engine = PlayedEngine(broker)
         async with (
@@ -192,4 +213,4 @@ async def running(
             gateway(config, broker, clock=clock, registry=registry, version="test") as serving,
         ):
             await engine.start()
-            yield Service(serving.port, broker, engine, users, registry, serving.checks)
+            yield Service(serving.port, broker, engine, users, registry, serving.checks, serving, tls)

@@ -6,7 +6,8 @@ from typing import Any
 from gateway.config import OutboxConfig
 from gateway.congestion import RESUME_BYTES, Backlog, Congestion
 from gateway.outbox import Overdue
-from tests.gateway.test_hub import Sink, subscription
+from tests.gateway.plain import Sink
+from tests.gateway.test_hub import subscription
 
 PATIENT = OutboxConfig(queue_bytes=4096, oldest_s=60.0, stalled_s=60.0)
 

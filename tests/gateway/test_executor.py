@@ -11,12 +11,13 @@ from prometheus_client import CollectorRegistry
 from gateway.connection import Connection
 from gateway.effects import Open
 from gateway.executor import Executor
-from gateway.hub import Subscription
+from gateway.form import JSON, Form
 from gateway.introspection import Introspection
 from gateway.metrics import GatewayMetrics
 from gateway.standing import Standing
+from gateway.subscription import Subscription
+from tests.gateway.plain import Sink
 from tests.gateway.service import BARS, TOPICS, Service, running
-from tests.gateway.test_hub import Sink
 from tests.gateway.test_session import connected, opened
 from wire import close
 from wire.client_messages import Command, SubscribeRequest
@@ -140,8 +141,12 @@ class Recorder(Sink):
         self.closed_with: Close | None = None
         self.told: list[str] = []
 
-    def push(self, message: bytes) -> None:
-        self.told.append(message.decode())
+    @property
+    def form(self) -> Form:
+        return JSON
+
+    def send(self, frame: bytes) -> None:
+        self.told.append(frame[2:].decode() if frame[0] == 0x81 else frame.decode())
 
     def drop(self, subscription: Subscription) -> None:
         self.told.append(f"drop {subscription.name}")
@@ -191,7 +196,7 @@ def test_nothing_of_a_channel_is_sent_behind_its_unsubscribe_push() -> None:
     client, executor, subscriptions = told_by(BARS)
     executor.evict(subscriptions[BARS], close.POSITION_LOST)
     assert client.told[0] == f"drop {BARS}"
-    assert '"code":2500' in client.told[1]
+    assert client.told[1] == f"{BARS} unsubscribed 2500"
 
 
 def test_no_command_behind_the_one_that_ends_a_connection_is_run() -> None:

@@ -1,7 +1,9 @@
 """What the model of tests/property does not reach: bounds, silence, and demand that has lapsed."""
 
-from gateway.hub import Floor, Hub, Place, Subscription
+from gateway.hub import Floor, Hub
 from gateway.line import MAX_PARKED, SILENT_TICKS, Line
+from gateway.subscription import Place, Subscription
+from tests.gateway.plain import interest
 from wire.close import Unsubscribe
 from wire.envelope import VERSION, Envelope, Held, HeldFinal, NewestFinal, Publication
 from wire.position import Epoch, Offset, StreamPosition
@@ -13,6 +15,9 @@ EPOCH = Epoch("e")
 class Client:
     def __init__(self) -> None:
         self.pending: list[bytes] = []
+
+    def write(self, frame: bytes) -> None:
+        self.pending.append(frame)
 
     def flush(self) -> None:
         raise NotImplementedError
@@ -48,12 +53,12 @@ def envelope(number: int, first: int, *finals: bytes, live: int = 0) -> Envelope
 
 def caught_up() -> tuple[Line, Client]:
     """A line that has read nothing yet but that there is nothing, and one plain subscription on it."""
-    hub = Hub(lambda _spelling, payload, offset: b"%b %d" % (payload, offset))
+    hub = Hub()
     line, client = Line(hub), Client()
     assert line.attached()
     line.before_read()
     assert not line.caught_up(held(0, 0)).again
-    subscription = Subscription(client, channel=CHANNEL, topic=0, name=CHANNEL, spelling=b"")
+    subscription = Subscription(client, interest(CHANNEL))
     line.enter(subscription)
     hub.settle(hub.join(subscription))
     return line, client
@@ -74,7 +79,7 @@ def test_whoever_is_heard_is_not_silent() -> None:
 
 
 def test_a_topic_that_nobody_wants_may_be_silent() -> None:
-    line = Line(Hub(lambda _spelling, payload, _offset: payload))
+    line = Line(Hub())
     assert not any(line.tick() for _ in range(10))
 
 
@@ -86,6 +91,7 @@ def test_a_silence_in_which_nothing_happened_evicts_nobody() -> None:
     assert line.before_read() == 1
     found = Held(EPOCH, 1, Offset(1), Offset(2), (), {})
     assert line.caught_up(found).evicted == ()
+    line._hub.collect()
     assert client.pending == [b"a 1"]
 
 
@@ -97,10 +103,12 @@ def test_too_much_that_is_parked_is_dropped_and_read_again() -> None:
         line.heard(envelope(i + 1, 1, live=500))
     line.heard(envelope(MAX_PARKED // 500 + 2, 1, b"a"))
     assert line.caught_up(held(0, 0)).again
+    line._hub.collect()
     assert client.pending == []
     line.before_read()
     outcome = line.caught_up(held(MAX_PARKED // 500 + 2, 1, (1, b"a")))
     assert not outcome.again
+    line._hub.collect()
     assert client.pending == [b"a 1"]
 
 
@@ -111,12 +119,13 @@ def test_after_a_lapse_everybody_has_lost_the_position() -> None:
     assert evicted.place is Place.EVICTED
     assert not line.channels
     line.heard(envelope(1, 1, b"a"))
+    line._hub.collect()
     assert client.pending == []
 
 
 def test_leaving_twice_counts_once() -> None:
     line, client = caught_up()
-    other = Subscription(client, channel=CHANNEL, topic=0, name=CHANNEL, spelling=b"")
+    other = Subscription(client, interest(CHANNEL))
     line.enter(other)
     line.leave(other)
     line.leave(other)
@@ -127,7 +136,7 @@ def test_leaving_twice_counts_once() -> None:
 def test_a_channel_without_finals_loses_no_position_and_keeps_nothing_to_recover_from() -> None:
     line, _ = caught_up()
     client = Client()
-    status = Subscription(client, channel="status:DEMO", topic=0, name="s", spelling=b"", has_finals=False)
+    status = Subscription(client, interest("status:DEMO", has_finals=False))
     line.enter(status)
     hub_joiner = line._hub.join(status)
     line.admit(hub_joiner, Floor(0, Offset(0)))

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.config import OutboxConfig
-from gateway.hub import Subscription
 from gateway.outbox import Outbox, Overdue
-from tests.gateway.test_hub import Sink, subscription
+from gateway.subscription import Subscription
+from tests.gateway.plain import Sink
+from tests.gateway.test_hub import subscription
 
 LIMITS = OutboxConfig(queue_bytes=4096, oldest_s=5.0, stalled_s=3.0)
 

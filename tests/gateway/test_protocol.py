@@ -349,12 +349,6 @@ async def test_what_is_not_offered_is_error_108(method: str) -> None:
     assert reply["error"]["code"] == 108
 
 
-async def test_subscription_options_are_error_108_until_there_are_any() -> None:
-    async with running() as service, service.connected() as peer:
-        assert (await peer.ask(subscribe(BARS, data={"max_rate": 2})))["error"]["code"] == 108
-        assert "subscribe" in await peer.ask(subscribe(BARS, 3, data={}))
-
-
 async def test_commands_that_arrive_together_run_in_order() -> None:
     async with running() as service, service.raw() as peer:
         await peer.send(

@@ -11,12 +11,14 @@ from prometheus_client import CollectorRegistry
 
 from gateway.broker import Listener
 from gateway.errors import BusUnavailableError, ChannelRefusedError
-from gateway.hub import Hub, Subscription
+from gateway.hub import Hub
 from gateway.line import SILENT_TICKS
 from gateway.metrics import GatewayMetrics
 from gateway.relay import DEAF_TICKS, RENEW_PERIOD_S, SPREAD_FROM, Opening, Relay, _tell
+from gateway.subscription import Subscription
 from standins.broker import MemoryBroker
 from standins.clock import ManualClock
+from tests.gateway.plain import interest
 from wire.close import Unsubscribe
 from wire.envelope import VERSION, Batch, Chart, Description, Envelope, Held, NewestFinal, Ownership, Publication
 from wire.position import Epoch, Offset, StreamPosition
@@ -94,6 +96,9 @@ class Client:
         self.pending: list[bytes] = []
         self.log: list[tuple[int, int]] = []
         self.evicted: list[Subscription] = []
+
+    def write(self, frame: bytes) -> None:
+        self.pending.append(frame)
 
     def flush(self) -> None:
         for line in self.pending:
@@ -217,13 +222,13 @@ class Gateway:
 
     def __init__(self, broker: MemoryBroker | HeldBack, tasks: asyncio.TaskGroup) -> None:
         self._broker = Switch(broker)
-        self.hub = Hub(lambda _spelling, payload, offset: b"%b %d" % (payload, offset))
+        self.hub = Hub()
         self.registry = CollectorRegistry()
         self.relay = Relay(
             self._broker,
             self.hub,
             topics=1,
-            schedule_round=lambda: None,
+            schedule_round=self.hub.collect,
             metrics=GatewayMetrics(self.registry),
             tasks=tasks,
         )
@@ -233,7 +238,7 @@ class Gateway:
         self._broker.now = broker
 
     def subscription(self, client: Client) -> Subscription:
-        return Subscription(client, channel=CHANNEL, topic=0, name="rsi", spelling=b"rsi")
+        return Subscription(client, interest(CHANNEL))
 
     async def open(self, client: Client, position: StreamPosition | None = None) -> Opening:
         opening = await self.relay.open(self.subscription(client), position)
@@ -358,7 +363,7 @@ async def test_what_is_no_longer_held_costs_the_position_of_its_channel_alone() 
     client, other = Client(), Client()
     async with bench() as b:
         opening = await b.gateway.open(client)
-        elsewhere = Subscription(other, channel=OTHER, topic=0, name="x", spelling=b"x")
+        elsewhere = Subscription(other, interest(OTHER))
         b.gateway.relay.admit(await b.gateway.relay.open(elsewhere, None))
         b.broker.lose_next_envelope()
         await b.engine.publish("F")

@@ -4,10 +4,16 @@ import asyncio
 
 from prometheus_client import CollectorRegistry
 
-from gateway.hub import Hub, Subscription
+from gateway.hub import Hub
 from gateway.metrics import GatewayMetrics
+from gateway.options import Options
 from gateway.round import Round
-from tests.gateway.test_hub import Sink, frame, opened, publish, subscribed, subscription
+from gateway.subscription import Subscription
+from tests.gateway.plain import Sink
+from tests.gateway.test_hub import CHANNEL, opened, subscribed, subscription
+from tests.waiting import until
+from wire.envelope import Publication
+from wire.position import Offset
 
 
 class Connection(Sink):
@@ -16,6 +22,9 @@ class Connection(Sink):
     def __init__(self) -> None:
         super().__init__()
         self.written: list[list[bytes]] = []
+
+    def write(self, frame: bytes) -> None:
+        self.written.append([frame])
 
     def flush(self) -> None:
         self.written.append(list(self.pending))
@@ -27,11 +36,19 @@ class Congested(Sink):
 
     def __init__(self, bench: "Bench") -> None:
         super().__init__()
+        self.let_go: list[bytes] = []
         self.held: list[tuple[Subscription, bytes, bool]] = []
         bench.round.congest(self, self.hold)
 
+    def write(self, frame: bytes) -> None:
+        self.let_go.append(frame)
+
     def hold(self, subscription: Subscription, frame: bytes, *, final: bool) -> None:
         self.held.append((subscription, frame, final))
+
+
+def publish(hub: Hub, payload: bytes, offset: int, number: int, *, final: bool) -> None:
+    hub.publish(Publication(CHANNEL, payload), Offset(offset), number, final=final)
 
 
 class Bench:
@@ -39,7 +56,7 @@ class Bench:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.hub = Hub(frame)
+        self.hub = Hub()
         self.round = Round(self.hub, GatewayMetrics(self.registry))
 
     def publish(self, payload: bytes, offset: int) -> None:
@@ -106,6 +123,7 @@ async def test_a_congested_sink_is_given_each_of_its_subscriptions_under_its_own
     one = subscribed(bench.hub, subscription(congested, b"rsi"))
     two = subscribed(bench.hub, subscription(congested, b"rsi(14)"))
     bench.publish(b"1", 1)
+    bench.hub.collect()
     assert congested.held == [(one, b"rsi 1 @1", True), (two, b"rsi(14) 1 @1", True)]
 
 
@@ -121,6 +139,7 @@ async def test_what_only_a_newcomer_gets_is_held_for_it_too() -> None:
     late = subscribed(bench.hub, subscription(congested, b"late"))
     publish(bench.hub, b"next", 1, 4, final=False)
     sub = joiner.subscription
+    bench.hub.collect()
     assert congested.held == [
         (sub, b"rsi final @1", True),
         (sub, b"rsi next @1", False),
@@ -138,5 +157,31 @@ async def test_a_sink_that_is_released_flows_again_and_both_are_counted() -> Non
     bench.round.release(congested)
     assert bench.registry.get_sample_value("gateway_congested") == 1
     bench.publish(b"1", 1)
+    bench.hub.collect()
     assert (congested.held, congested.pending) == ([], [b"rsi 1 @1"])
     assert other.held == []
+
+
+async def test_an_only_publication_is_held_for_the_congested_and_written_straight_to_the_others() -> None:
+    bench, flowing = Bench(), Connection()
+    congested = Congested(bench)
+    subscribed(bench.hub, subscription(flowing))
+    sub = subscribed(bench.hub, subscription(congested))
+    bench.publish(b"1", 1)
+    await asyncio.sleep(0)
+    assert flowing.written == [[b"rsi 1 @1"]]
+    assert congested.held == [(sub, b"rsi 1 @1", True)]
+    assert congested.let_go == [b"rsi 1 @1"]
+
+
+# what waits for its turn
+
+
+async def test_a_live_value_that_waits_is_written_when_its_turn_has_come() -> None:
+    bench, sink = Bench(), Connection()
+    subscribed(bench.hub, subscription(sink, options=Options(max_rate=100)))
+    for n in range(3):
+        publish(bench.hub, b"%d" % n, 0, n + 1, final=False)
+        bench.round.schedule()
+    await until(lambda: not bench.hub.pacing)
+    assert sink.written == [[b"rsi 0 @0"], [b"rsi 2 @0"]]

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from gateway.chart import Query
 from gateway.effects import Authenticate, Call, Effect, Evict, Leave, Open, Recall, Refresh, Send, Shut
-from gateway.hub import Subscription
 from gateway.introspection import INACTIVE, Answer, Introspection, Limits
 from gateway.recovery import Recovery
 from gateway.session import Session
 from gateway.standing import Standing, stand
-from tests.gateway.test_hub import Sink
+from gateway.subscription import Subscription
+from tests.gateway.plain import Sink, interest
 from wire import close
 from wire.client_messages import (
     Command,
@@ -67,7 +67,7 @@ def connected(who: Introspection = WHO) -> Session:
 
 
 def opened(client: Session, opening: Open) -> Subscription:
-    subscription = Subscription(Sink(), channel=opening.channel.name, topic=0, name=opening.name, spelling=b'"x"')
+    subscription = Subscription(Sink(), interest(opening.channel.name, name=opening.name.encode()))
     recovery = Recovery(Epoch("e"), Offset(0), recovered=False, publications=(), newest=None)
     client.opened(opening, subscription, recovery, warming=True)
     return subscription

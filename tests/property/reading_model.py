@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.hub import Floor, Hub, Joiner, Place, Subscription
+from gateway.hub import Floor, Hub, Joiner
 from gateway.line import Line
 from gateway.recovery import Recovery, recover
+from gateway.subscription import Place, Subscription
+from tests.gateway.plain import interest
 from wire.close import Unsubscribe
 from wire.envelope import VERSION, Envelope, Held, HeldFinal, NewestFinal, Publication
 from wire.position import Epoch, Offset, StreamPosition
@@ -146,6 +148,9 @@ class Client:
         joining = () if joiner is None else (joiner.broken, joiner.last_live, joiner.floor, tuple(joiner.collected))
         return self.phase, self.position, tuple(self.log), self.from_offset, _name(self.held), joining
 
+    def write(self, frame: bytes) -> None:
+        self.pending.append(frame)
+
     def flush(self) -> None:
         for line in self.pending:
             value, offset = (int(part) for part in line.split())
@@ -179,7 +184,7 @@ class World:
         self._script = deque(script)
         self._faults = dict(faults)
         self._rules = rules
-        self._hub = Hub(lambda _spelling, payload, offset: b"%b %d" % (payload, offset))
+        self._hub = Hub()
         self._line = rules.line(self._hub)
         self._way: deque[Envelope] = deque()
         self._attached = False
@@ -239,6 +244,7 @@ class World:
             self._step(self.clients[int(number)], step)
         else:
             getattr(self, f"_{move}")()
+        self._hub.collect()
         for client in self.clients:
             client.flush()
 
@@ -268,7 +274,7 @@ class World:
             (tuple(line._began.items()), line._recent.begin, len(line._recent)),
             tuple(client.state() for client in self.clients),
             tuple(
-                (audience.last_live, len(audience.newcomers), len(audience.spellings))
+                (audience.last_live, len(audience.newcomers), len(audience.groups))
                 for audience in self._hub._audiences.values()
             ),
         )
@@ -348,7 +354,7 @@ class World:
             self._step(client, "joins")
             self._start(client, recalled=True)
         elif step == "joins":
-            subscription = Subscription(client, channel=CHANNEL, topic=0, name=CHANNEL, spelling=b"c")
+            subscription = Subscription(client, interest(CHANNEL))
             if client.phase in ("away", "told"):
                 self._line.enter(subscription)
             else:
