@@ -1,5 +1,6 @@
 """How one client is written to: a codec, and the frames that carry its messages. Pure; no I/O."""
 
+from functools import lru_cache
 from typing import Final
 
 from msgspec import Struct
@@ -46,6 +47,7 @@ class Spelling(Struct, frozen=True):
         return self.form.frame(self.form.codec.encode_unsubscribe(self.channel, reason.code, reason.reason))
 
 
+@lru_cache(maxsize=4096)
 def spell(form: Form, name: str) -> Spelling:
-    """The spelling of a channel's name in a form."""
+    """The spelling of a channel's name in a form; the same one for all, as far as they are remembered."""
     return Spelling(form, form.codec.encode_channel(name))

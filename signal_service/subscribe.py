@@ -45,6 +45,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     parser.add_argument("channels", nargs="+", metavar="CHANNEL")
     parser.add_argument("--url", default=DEFAULT_URL, help=f"the gateway's address (default {DEFAULT_URL})")
     parser.add_argument("--token", default="demo", help="who you are (default demo)")
+    parser.add_argument("--protobuf", action="store_true", help="speak protobuf instead of JSON; prints the same")
     parser.add_argument("--count", type=_positive, metavar="N", help="stop after N publications")
     parser.add_argument(
         "--since",
@@ -90,9 +91,10 @@ class _Printer:
     noted: str | None = None
     done: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def publication(self, channel: str, offset: int, data: object) -> None:
+    def publication(self, channel: str, offset: int, sent: object) -> None:
         if self.done.is_set():
             return
+        data = json.loads(sent) if isinstance(sent, bytes) else sent  # protobuf has JSON in its bytes
         line = {"channel": channel, "offset": offset, "data": data} if offset else {"channel": channel, "data": data}
         print(json.dumps(line, separators=(",", ":")), flush=True)
         self.printed += 1
@@ -159,7 +161,13 @@ def _starting_at(
 
 async def _subscribe(arguments: argparse.Namespace, positions: dict[str, StreamPosition], stop: Stop) -> None:
     printer = _Printer(arguments.count)
-    client = Client(arguments.url, events=_ClientEvents(printer), token=arguments.token, name="signal-service")
+    client = Client(
+        arguments.url,
+        events=_ClientEvents(printer),
+        token=arguments.token,
+        use_protobuf=arguments.protobuf,
+        name="signal-service",
+    )
     for channel in dict.fromkeys(arguments.channels):
         position = positions.get(channel)
         subscription = client.new_subscription(
