@@ -4,12 +4,13 @@ What a client's messages ask for is its executor's business.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final, cast
 
 import structlog
 
+from gateway.command_rates import ReadRates
 from gateway.config import OutboxConfig, TimingConfig
 from gateway.congestion import Backlog, Congestion
 from gateway.executor import Executor
@@ -29,6 +30,8 @@ CLOSE_TIMEOUT_S: Final = 1.0
 """How long a closing handshake may take before the socket is aborted."""
 MAX_PUSHED_BYTES: Final = 64 * 1024
 """Replies and pushes that may be pending; above it no further command runs before they are written."""
+READ_AT_ONCE_BYTES: Final = 16 * 1024
+"""What is read before frames are counted: 2,700 pings, which take 12 ms."""
 DEFAULT_LIMITS: Final = OutboxConfig()
 
 log = structlog.get_logger("gateway")
@@ -52,10 +55,13 @@ class Connection(asyncio.Protocol):
         self.pending: list[bytes] = []
         self.closed_with: Close | None = None
         """How the gateway closed it; None when the client did, or the network."""
+        self.address: str | None = None
+        """Where it comes from, as limits count it; set before the socket is there, if that is known."""
         self._socket = socket
         self._session = session
         self._executor = Executor(session, parts, self)
         self._parts = parts
+        self._reads = ReadRates(parts.rates)
         self._timing = timing
         self._first_ping_s = first_ping_s
         self._transport: asyncio.Transport | None = None
@@ -95,16 +101,40 @@ class Connection(asyncio.Protocol):
             self.shut(close.INTERNAL_ERROR)
 
     def _receive(self, data: bytes) -> None:
-        opened = self._socket.request is not None
+        now_ns = self._parts.clock.monotonic_ns()
+        if not self._reads.take_bytes(len(data), now_ns):
+            self._flood("bytes")
+            return
+        for start in range(0, len(data), READ_AT_ONCE_BYTES):
+            before = self._socket.frames
+            messages = self._take(data[start : start + READ_AT_ONCE_BYTES])
+            if not self._reads.take_frames(self._socket.frames - before, now_ns):
+                self._flood("frames")
+                return
+            for message in messages:
+                if not self._writable:
+                    break
+                self._executor.receive(message)
+
+    def _take(self, data: bytes) -> list[bytes]:
+        """The messages that `data` completes; what the library says to it is written."""
+        greeted = self._socket.greeted
         messages = self._socket.receive(data)
-        if not opened and (request := self._socket.request) is not None:
-            self._session.header_token = bearer_token(request.headers.get_all("Authorization"))
+        if not greeted and self._socket.greeted:
+            self._session.header_token = bearer_token(self._socket.authorization)
+            self._socket.authorization = ()
         self._set_writable(self._socket.open and self.closed_with is None)
         self._write_protocol()
-        for message in messages:
-            if not self._writable:
-                return
-            self._executor.receive(message)
+        if self.closed_with is None and (fault := self._socket.fault) is not None:
+            self._after(CLOSE_TIMEOUT_S, self._abort)
+            self.closed_with = fault
+        return messages
+
+    def _flood(self, of: str) -> None:
+        """Close a client that sends too much; nothing more of it is read."""
+        self._parts.metrics.floods.labels(of).inc()
+        self.shut(close.TOO_FAST.because(of))
+        cast("asyncio.Transport", self._transport).pause_reading()
 
     def eof_received(self) -> bool:
         """The client sends no more: it is gone."""
@@ -278,7 +308,7 @@ class Connection(asyncio.Protocol):
         self._deadline = asyncio.get_running_loop().call_later(delay_s, act)
 
     def _no_connect(self) -> None:
-        if self._socket.request is None:
+        if not self._socket.greeted:
             self._abort()
         else:
             self.shut(close.STALE)
@@ -303,7 +333,7 @@ def _let_go(_: bytes) -> None:
     """Write nothing."""
 
 
-def bearer_token(values: list[str]) -> str | None:
+def bearer_token(values: Sequence[str]) -> str | None:
     """The token of the one ``Authorization: Bearer`` header; None when there is none, or more than one."""
     if len(values) != 1:
         return None

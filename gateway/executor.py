@@ -11,6 +11,7 @@ from typing import Final, Protocol
 import structlog
 
 from gateway.authenticator import Authenticator
+from gateway.command_rates import CommandRates
 from gateway.effects import Authenticate, Call, Effect, Evict, Leave, Open, Recall, Refresh, Send, Shut
 from gateway.errors import BusUnavailableError, ChannelRefusedError
 from gateway.form import Form, spell
@@ -69,6 +70,7 @@ class Executor:
         "_client",
         "_parts",
         "_paused",
+        "_rates",
         "_rpc",
         "_session",
         "_task",
@@ -83,7 +85,8 @@ class Executor:
         self._waiting: list[bytes] = []  # an empty deque takes 600 bytes
         self._waiting_bytes = 0
         self._task: asyncio.Task[None] | None = None
-        self._authenticator = Authenticator(session, parts.users, parts.clock, parts.tasks, self._act)
+        self._authenticator = Authenticator(session, parts, self._act)
+        self._rates = CommandRates(parts.rates)
         self._rpc = Rpc(parts.directory, parts.clock)
         self._paused = False
 
@@ -123,6 +126,8 @@ class Executor:
     def evict(self, subscription: Subscription, reason: Unsubscribe) -> None:
         """Tell the client that `subscription` has ended; nothing of its channel follows."""
         self._session.evicted(subscription)
+        if reason == close.POSITION_LOST:
+            self._rates.lose(subscription.name, self._parts.clock.monotonic_ns())
         self._client.drop(subscription)
         self._client.send(subscription.spelling.unsubscribe(reason))
 
@@ -150,9 +155,20 @@ class Executor:
             self._execute(self._client.form.codec.decode(line))
 
     def _execute(self, command: Command) -> None:
-        if self._client.closed_with is None:
-            for effect in self._session.receive(command):
-                self._do(effect)
+        if self._client.closed_with is not None:
+            return
+        if not self._may_run(command):
+            self._refuse(command.id, close.TOO_MANY_REQUESTS)
+            return
+        for effect in self._session.receive(command):
+            self._do(effect)
+
+    def _may_run(self, command: Command) -> bool:
+        """Whether a command does not come too fast; one that a session would not answer costs nothing."""
+        session = self._session
+        if not session.connected or command.id == 0:
+            return True
+        return self._rates.admits(command, session.max_subscriptions, self._parts.clock.monotonic_ns())
 
     def _act(self, effects: Iterable[Effect]) -> None:
         """Carry out what nobody asked for; a fault of ours ends this connection only."""

@@ -22,19 +22,27 @@ class Destination(Enum):
     PAGES = "pages"
 
 
-class Admission(Struct, frozen=True):
-    """A request that may pass; its head is the first `head_bytes` of what was received."""
+class Passage(Struct, frozen=True):
+    """A request that may pass; its head is the first `head_bytes` of what was received.
+
+    `forwarded_for`: the values of X-Forwarded-For, in order, as whoever sent them wrote them.
+    """
 
     destination: Destination
     head_bytes: int
+    forwarded_for: tuple[str, ...] = ()
 
 
 class Refusal(Struct, frozen=True):
-    """The answer to a request that is not passed on; `allow` names the methods that would be."""
+    """The answer to a request that is not passed on.
+
+    `allow` names the methods that would be; after `retry_s` seconds the same request may be.
+    """
 
     status: int
     text: str
     allow: str | None = None
+    retry_s: int | None = None
 
 
 NOT_HTTP: Final = Refusal(400, "Expected an HTTP/1.1 request.\n")
@@ -57,7 +65,7 @@ _REQUEST_LINE: Final = re.compile(rb"(%b) ([!-~]+) HTTP/([0-9]\.[0-9])" % _TOKEN
 _FIELD: Final = re.compile(rb"(%b):([\t -~]*)" % _TOKEN.pattern)
 
 
-def judge(received: bytes) -> Admission | Refusal | None:
+def judge(received: bytes) -> Passage | Refusal | None:
     """Say whom a socket is for on which `received` came; None while the head is not whole.
 
     What follows the head makes no difference. O(length of the head).
@@ -69,8 +77,12 @@ def judge(received: bytes) -> Admission | Refusal | None:
         return NOT_HTTP if _TOKEN.match(received) is None else None
     head_bytes = end.end()
     request = _parse(received[:head_bytes])
-    verdict = request if isinstance(request, Refusal) else _destination(request)
-    return verdict if isinstance(verdict, Refusal) else Admission(verdict, head_bytes)
+    if isinstance(request, Refusal):
+        return request
+    destination = _destination(request)
+    if isinstance(destination, Refusal):
+        return destination
+    return Passage(destination, head_bytes, tuple(v.decode("ascii") for v in request.values(b"x-forwarded-for")))
 
 
 class _Request(Struct, frozen=True):

@@ -13,6 +13,7 @@ from msgspec import Raw, Struct
 from gateway.chart import query
 from gateway.effects import Authenticate, Call, Effect, Evict, Leave, Open, Recall, Refresh, Send, Shut
 from gateway.entitlements import entitlements
+from gateway.introspection import Limits
 from gateway.offer import Refusal, offered, with_past
 from gateway.options import grant, options
 from gateway.recovery import Recovery
@@ -55,7 +56,7 @@ class _Phase(Enum):
 
 class _ConnectData(Struct, frozen=True):
     time_ms: int
-    limits: dict[str, int]
+    limits: dict[str, int | float]
 
 
 class _SubscribeData(Struct, frozen=True):
@@ -71,7 +72,6 @@ class Session:
     """
 
     __slots__ = (
-        "_client_id",
         "_default_subscriptions",
         "_live_rate",
         "_max_subscriptions",
@@ -79,6 +79,7 @@ class Session:
         "_ping_s",
         "_subscriptions",
         "_version",
+        "client_id",
         "entitlements",
         "header_token",
         "standing",
@@ -86,7 +87,8 @@ class Session:
     )
 
     def __init__(self, client_id: str, *, version: str, ping_s: int, default_subscriptions: int) -> None:
-        self._client_id = client_id
+        self.client_id = client_id
+        """What the client is told that it is called."""
         self._version = version
         self._ping_s = ping_s
         self._default_subscriptions = default_subscriptions
@@ -105,6 +107,11 @@ class Session:
     def connected(self) -> bool:
         """True once the client is known."""
         return self._phase is _Phase.CONNECTED
+
+    @property
+    def max_subscriptions(self) -> int:
+        """How many subscriptions the plan allows."""
+        return self._max_subscriptions
 
     @property
     def full(self) -> bool:
@@ -171,11 +178,19 @@ class Session:
         self._phase = _Phase.CONNECTED
         self.subject = who.sub
         self._stand(standing)
-        data = raw(_ConnectData(wall_ns // NS_PER_MS, {"subscriptions": self._max_subscriptions}))
+        data = raw(_ConnectData(wall_ns // NS_PER_MS, self._limits(who.limits)))
         ttl_s = standing.ttl_s(wall_ns)
         expires, ttl = ttl_s is not None, ttl_s or 0
-        result = ConnectResult(self._client_id, self._version, data, self._ping_s, pong=True, expires=expires, ttl=ttl)
+        result = ConnectResult(self.client_id, self._version, data, self._ping_s, pong=True, expires=expires, ttl=ttl)
         return [Send(Reply(command_id, connect=result))]
+
+    def crowded(self, command_id: int, message: str) -> list[Effect]:
+        """The subscriber has too many connections, or comes too often: it may try again."""
+        self._phase = _Phase.REFUSED
+        return [
+            self.refuse(command_id, close.TOO_MANY_REQUESTS, message),
+            Shut(close.TOO_FAST, REFUSED_LINGER_S),
+        ]
 
     def unreachable(self, command_id: int) -> list[Effect]:
         """The user service did not answer: nobody is let in, and the client may try again."""
@@ -184,6 +199,12 @@ class Session:
             self.refuse(command_id, close.UNAVAILABLE, "the user service does not answer"),
             Shut(close.INTERNAL_ERROR, REFUSED_LINGER_S),
         ]
+
+    def _limits(self, plan: Limits) -> dict[str, int | float]:
+        """What the plan allows, as the client is told; what it leaves open is left out."""
+        limits = {"connections": plan.connections, "live_rate": plan.live_rate}
+        said = {name: limit for name, limit in limits.items() if limit is not None}
+        return {"subscriptions": self._max_subscriptions, **said}
 
     # who this is, again
 
@@ -201,7 +222,7 @@ class Session:
         if who.sub != self.subject:
             return [Shut(close.INVALID_TOKEN.because("of another subscriber"))]
         ttl_s = standing.ttl_s(wall_ns)
-        result = RefreshResult(self._client_id, self._version, expires=ttl_s is not None, ttl=ttl_s or 0)
+        result = RefreshResult(self.client_id, self._version, expires=ttl_s is not None, ttl=ttl_s or 0)
         return [Send(Reply(command_id, refresh=result)), *self._stand(standing)]
 
     def reviewed(self, before: Standing, standing: Standing, wall_ns: int) -> list[Effect]:

@@ -7,7 +7,7 @@ from websockets.http11 import MAX_LINE_LENGTH, MAX_NUM_HEADERS, Request
 from websockets.streams import StreamReader
 
 from gateway import request_head
-from gateway.request_head import MAX_HEAD_BYTES, Admission, Destination, Refusal, judge
+from gateway.request_head import MAX_HEAD_BYTES, Destination, Passage, Refusal, judge
 
 WS = b"/connection/websocket"
 
@@ -22,7 +22,7 @@ def upgrade(path: bytes = WS, *lines: bytes, value: bytes = b"websocket", method
 
 def destination(received: bytes) -> Destination | Refusal | None:
     verdict = judge(received)
-    return verdict.destination if isinstance(verdict, Admission) else verdict
+    return verdict.destination if isinstance(verdict, Passage) else verdict
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_a_head_as_large_as_is_allowed_passes_and_one_byte_more_does_not() -> No
     lines = [b"A:" + LONG[:-2], *[b"A:"] * (MAX_NUM_HEADERS - 3)]
     spare = MAX_HEAD_BYTES - len(head(b"GET / HTTP/1.1", *lines, b"A:"))
 
-    assert judge(head(b"GET / HTTP/1.1", *lines, b"A:" + b"x" * spare)) == Admission(Destination.PAGES, MAX_HEAD_BYTES)
+    assert judge(head(b"GET / HTTP/1.1", *lines, b"A:" + b"x" * spare)) == Passage(Destination.PAGES, MAX_HEAD_BYTES)
     assert judge(head(b"GET / HTTP/1.1", *lines, b"A:" + b"x" * (spare + 1))) is request_head.TOO_LARGE
 
 
@@ -156,7 +156,7 @@ def test_nothing_is_said_before_the_head_is_whole_and_what_follows_makes_no_diff
     whole: bytes, rest: bytes
 ) -> None:
     verdict = judge(whole)
-    assert isinstance(verdict, Admission)
+    assert isinstance(verdict, Passage)
     assert verdict.head_bytes == len(whole)
     assert judge(whole + rest) == verdict
     assert all(judge(whole[:length]) is None for length in range(1, len(whole)))
@@ -180,7 +180,7 @@ MUTILATED = st.builds(
 @given(st.one_of(st.binary(), st.lists(PIECES, max_size=20).map(b"".join), MUTILATED))
 def test_whatever_is_let_in_to_a_connection_the_library_reads_in_the_same_way(received: bytes) -> None:
     verdict = judge(received)
-    if not isinstance(verdict, Admission) or verdict.destination is not Destination.WEBSOCKET:
+    if not isinstance(verdict, Passage) or verdict.destination is not Destination.WEBSOCKET:
         return
     reader = StreamReader()
     reader.feed_data(received)
