@@ -6,6 +6,7 @@ from typing import Protocol
 
 from wire.envelope import Chart, Description, Envelope, Held
 from wire.position import Offset
+from wire.revocation import Place, Revocation, Revoked
 
 
 class Listener(Protocol):
@@ -55,3 +56,9 @@ class Broker(Protocol):
 
     async def unowned(self) -> bool:
         """True while any topic has no owner: what is not there may only be late."""
+
+    async def revoke(self, revocation: Revocation) -> None:
+        """Tell every gateway that somebody may no longer be served."""
+
+    async def revoked(self, place: Place | None) -> Revoked:
+        """What was revoked since `place`; with None, what was lately."""

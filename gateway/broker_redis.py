@@ -13,6 +13,7 @@ import structlog
 
 from gateway.broker import Listener
 from gateway.errors import BusUnavailableError
+from gateway.revocation_stream import LOOK_BACK_MS, PAGE, revoked_of
 from runtime.errors import RedisUnavailableError
 from runtime.redis import Command, Library, RedisClient, RedisTiming
 from runtime.redis_subscriber import Subscriber
@@ -28,13 +29,16 @@ from wire.envelope import (
     decode,
 )
 from wire.position import Epoch, Offset
-from wire.topics import Keys
+from wire.revocation import Place, Revocation, Revoked, fields_of
+from wire.topics import REVOKED, Keys
 
 DEMAND_MS: Final = 30_000
 SOON_MS: Final = 15_000
 """Demand that ends later than this is not renewed yet."""
 MAX_ASKING: Final = 10_000
 """Questions that wait for their answers, at most; one more is refused."""
+MAX_REVOKED: Final = 10_000
+"""Entries that the stream of revocations keeps when an operator adds one, about."""
 
 PUBLISH: Final = "PUBLISH"
 """How a message is said: on one server, everybody may listen anywhere."""
@@ -158,6 +162,17 @@ class RedisBroker:
     async def unowned(self) -> bool:
         """True while any topic has no owner."""
         return not all(await self._run(*(("EXISTS", self._keys.lease(topic)) for topic in self._topics)))
+
+    async def revoke(self, revocation: Revocation) -> None:
+        """Tell every gateway that somebody may no longer be served."""
+        fields = (text for field in fields_of(revocation).items() for text in field)
+        await self._run(("XADD", REVOKED, "MAXLEN", "~", MAX_REVOKED, "*", *fields))
+
+    async def revoked(self, place: Place | None) -> Revoked:
+        """What was revoked since `place`; with None, in the last minute."""
+        after = "" if place is None else place.id
+        (found,) = await self._run(self._library.call("signal_revoked", (REVOKED,), after, LOOK_BACK_MS, PAGE))
+        return revoked_of(found, place)
 
     # inside
 

@@ -48,10 +48,14 @@ INACTIVE: Final = Introspection(active=False)
 
 
 class Answer(Struct, frozen=True):
-    """What is believed of a token until a time of a monotonic clock, in nanoseconds."""
+    """What is believed of a token until a time of a monotonic clock, in nanoseconds.
+
+    `asked` is how many revocations were known when it was asked for.
+    """
 
     who: Introspection
     until_ns: int
+    asked: int = 0
 
 
 class _Active(Struct, frozen=True):

@@ -52,6 +52,33 @@ local function renew(keys, args)
     end
 end
 
+-- KEYS revoked
+-- ARGV after (an id; empty: what is there of the last look_back_ms), look_back_ms, count
+-- The newest id and how many entries there ever were; the entries behind `after`. A stream that ends before `after` is
+-- another one, and is read as for the first time.
+local function revoked(keys, args)
+    local after, look_back_ms, count = unpack(args)
+    local newest, added = '0-0', 0
+    local stream = redis.pcall('XINFO', 'STREAM', keys[1])
+    for at = 1, #stream, 2 do
+        if stream[at] == 'last-generated-id' then
+            newest = stream[at + 1]
+        elseif stream[at] == 'entries-added' then
+            added = stream[at + 1]
+        end
+    end
+    local function is_before(one, other)
+        local ms, n = string.match(one, '(%d+)-(%d+)')
+        local other_ms, other_n = string.match(other, '(%d+)-(%d+)')
+        ms, n, other_ms, other_n = tonumber(ms), tonumber(n), tonumber(other_ms), tonumber(other_n)
+        return ms < other_ms or ms == other_ms and n < other_n
+    end
+    if after == '' or is_before(newest, after) then
+        after = string.format('%.0f-0', now_ms() - look_back_ms)
+    end
+    return {newest, added, redis.call('XRANGE', keys[1], '(' .. after, '+', 'COUNT', count)}
+end
+
 local function register(name, callback)
     -- Subscribers still come in when no memory is left: what is wanted is small, and ends by itself.
     redis.register_function({function_name = name .. '_@VERSION@', callback = callback, flags = {'allow-oom'}})
@@ -59,3 +86,4 @@ end
 
 register('signal_read', read)
 register('signal_renew', renew)
+register('signal_revoked', revoked)

@@ -1,7 +1,6 @@
 """The user service's client: introspects tokens over HTTP (RFC 7662), asks once at a time, remembers for a while."""
 
 import asyncio
-import hashlib
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -10,19 +9,12 @@ from typing import Final, Self
 
 import aiohttp
 
+from gateway.answers import Answers
 from gateway.errors import UserServiceUnavailableError
-from gateway.introspection import (
-    INACTIVE,
-    LONGEST_S,
-    REFUSAL_S,
-    Answer,
-    ExpiringCache,
-    Introspection,
-    Limits,
-    decode_introspection,
-)
+from gateway.introspection import Answer, Introspection, Limits, decode_introspection
 from runtime.clock import Clock
 from runtime.secret import Secret
+from wire.revocation import Revocation, digest_of
 
 __all__ = ["Answer", "Introspection", "Limits", "UserService", "UserServiceUnavailableError"]
 
@@ -30,6 +22,7 @@ _PATH: Final = "/oauth2/introspect"
 _MAX_BODY_BYTES: Final = 64 * 1024
 _MAX_TOKEN_BYTES: Final = 16 * 1024
 _TRIES: Final = 2
+_REVOKED_TRIES: Final = 3
 _PROBE_TOKEN: Final = "readiness-probe"  # noqa: S105 - no secret: a token that nobody has
 _NS_PER_S: Final = 1_000_000_000
 
@@ -62,8 +55,7 @@ class UserService:
         self._timeout_s = timeout_s
         self._probe_s = probe_s
         self._unavailable: str | None = "not asked yet"
-        self._answers: ExpiringCache[Answer] = ExpiringCache(cached)
-        self._refusals: ExpiringCache[Answer] = ExpiringCache(cached)
+        self._answers = Answers(cached)
         self._flights: dict[bytes, asyncio.Future[Answer | str]] = {}
         self._tasks = asyncio.TaskGroup()
         self._open: set[asyncio.Task[None]] = set()
@@ -108,61 +100,55 @@ class UserService:
         """Say whose token this is; one that cannot be sent, or is longer than 16 KiB, is inactive unasked.
 
         With `beyond_ns`, a remembered answer counts only if it holds beyond that time, or refuses. Raises
-        UserServiceUnavailableError when there is no well-formed answer after two tries.
+        UserServiceUnavailableError when there is no well-formed answer after two tries, or only such as revocations
+        came over.
         """
-        key = _key(token)
-        if key is None:
-            return self._refusal()
-        known = self._recall(key)
-        if known is not None and (beyond_ns is None or known.until_ns > beyond_ns or not known.who.active):
-            return known
-        flight = self._flights.get(key)
-        if flight is None:
-            flight = self._depart(key, token)
-        outcome = await asyncio.shield(flight)
-        if isinstance(outcome, str):
-            raise UserServiceUnavailableError(f"user service: {outcome}")
-        return outcome
+        clock = self._clock
+        digest = _name(token)
+        if digest is None:
+            return Answers.refusal(clock.monotonic_ns())
+        for _ in range(_REVOKED_TRIES):
+            known = self._answers.recall(digest, clock.wall_ns(), clock.monotonic_ns())
+            if known is not None and (beyond_ns is None or known.until_ns > beyond_ns or not known.who.active):
+                return known
+            flight = self._flights.get(digest)
+            if flight is None:
+                flight = self._depart(digest, token)
+            outcome = await asyncio.shield(flight)
+            if isinstance(outcome, str):
+                raise UserServiceUnavailableError(f"user service: {outcome}")
+            if self._answers.stands(digest, outcome):
+                return outcome
+        raise UserServiceUnavailableError("user service: expected an answer that holds, found it revoked each time")
 
-    def _recall(self, key: bytes) -> Answer | None:
-        now_ns = self._clock.monotonic_ns()
-        answer = self._answers.get(key, now_ns)
-        if answer is not None:
-            return self._refusal() if answer.who.expired(self._clock.wall_ns()) else answer
-        return self._refusals.get(key, now_ns)
+    def revoke(self, revocation: Revocation) -> None:
+        """Believe no answer any more, remembered or under way, that is about who is revoked: it is asked for again."""
+        self._answers.revocations.add(revocation)
 
-    def _remember(self, key: bytes, who: Introspection) -> Answer:
-        wall_ns = self._clock.wall_ns()
-        if not who.active or who.expired(wall_ns):
-            answer = self._refusal()
-            self._answers.drop(key)
-            self._refusals.put(key, answer, answer.until_ns)
-            return answer
-        holds_ns = round(LONGEST_S * _NS_PER_S)
-        if who.exp is not None:
-            holds_ns = min(holds_ns, who.exp * _NS_PER_S - wall_ns)
-        answer = Answer(who, self._clock.monotonic_ns() + holds_ns)
-        self._answers.put(key, answer, answer.until_ns)
-        return answer
+    def revoke_all(self) -> None:
+        """Believe no answer any more: somebody was revoked, and it is not known who."""
+        self._answers.revocations.add_all()
 
-    def _refusal(self) -> Answer:
-        return Answer(INACTIVE, self._clock.monotonic_ns() + round(REFUSAL_S * _NS_PER_S))
-
-    def _depart(self, key: bytes, token: str) -> asyncio.Future[Answer | str]:
+    def _depart(self, digest: bytes, token: str) -> asyncio.Future[Answer | str]:
         if self._session is None:
             raise UserServiceUnavailableError("user service: expected an open client, found it closed")
         flight: asyncio.Future[Answer | str] = asyncio.get_running_loop().create_future()
-        self._flights[key] = flight
-        self._start(self._fly(key, token, flight), "user_service.introspect")
+        self._flights[digest] = flight
+        self._start(self._fly(digest, token, flight), "user_service.introspect")
         return flight
 
-    async def _fly(self, key: bytes, token: str, flight: asyncio.Future[Answer | str]) -> None:
+    async def _fly(self, digest: bytes, token: str, flight: asyncio.Future[Answer | str]) -> None:
         outcome: Answer | str = "the client was closed"
+        clock, answers = self._clock, self._answers
+        asked = answers.revocations.count
         try:
             said = await self._ask(token)
-            outcome = said if isinstance(said, str) else self._remember(key, said)
+            if isinstance(said, str):
+                outcome = said
+            else:
+                outcome = answers.remember(digest, said, asked, clock.wall_ns(), clock.monotonic_ns())
         finally:
-            del self._flights[key]
+            del self._flights[digest]
             flight.set_result(outcome)
 
     async def _probe_forever(self, interval_s: float) -> None:
@@ -227,12 +213,12 @@ async def _read(response: aiohttp.ClientResponse) -> Introspection | _Failure:
     return decode_introspection(bytes(body))
 
 
-def _key(token: str) -> bytes | None:
-    """Give the name of a token among the answers, which does not give it away; None when it cannot be sent."""
+def _name(token: str) -> bytes | None:
+    """Give the name of a token among the answers; None when it cannot be sent."""
+    if not token or len(token) > _MAX_TOKEN_BYTES:
+        return None
     try:
-        encoded = token.encode()
+        size_bytes = len(token.encode())
     except UnicodeEncodeError:
         return None
-    if not encoded or len(encoded) > _MAX_TOKEN_BYTES:
-        return None
-    return hashlib.sha256(encoded).digest()
+    return digest_of(token) if size_bytes <= _MAX_TOKEN_BYTES else None

@@ -27,11 +27,14 @@ from wire.envelope import (
     encode,
 )
 from wire.position import Epoch, Offset
+from wire.revocation import Place, Revocation, Revoked
 
 log = structlog.get_logger("broker")
 
 LEASE_S: Final = 5.0
 DEMAND_S: Final = 30.0
+REVOCATIONS: Final = 1000
+"""Revocations that are kept."""
 
 
 class Listener(Protocol):
@@ -85,6 +88,8 @@ class MemoryBroker:
         self._instruments: dict[str, frozenset[str]] = {}
         self._listeners: list[Listener] = []
         self._inbox: deque[tuple[int, bytes, tuple[Listener, ...]]] = deque()
+        self._revoked: deque[tuple[int, Revocation]] = deque(maxlen=REVOCATIONS)
+        self._revoked_ever = 0
         self._to_lose = 0
 
     # the engine's half
@@ -236,6 +241,18 @@ class MemoryBroker:
         """True while any topic has no owner."""
         now = self._monotonic_s()
         return any(held.lease_until_s <= now for held in self._topics)
+
+    async def revoke(self, revocation: Revocation) -> None:
+        """Tell every gateway of this process that somebody may no longer be served."""
+        self._revoked_ever += 1
+        self._revoked.append((self._revoked_ever, revocation))
+
+    async def revoked(self, place: Place | None) -> Revoked:
+        """What was revoked since `place`; with None, all that is kept."""
+        after = 0 if place is None else int(place.id)
+        revocations = tuple(revocation for number, revocation in self._revoked if number > after)
+        missed = place is not None and after + len(revocations) != self._revoked_ever
+        return Revoked(revocations, Place(str(self._revoked_ever), self._revoked_ever), missed=missed)
 
     # what a test may do to it
 

@@ -6,10 +6,13 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from gateway.authenticator import Authenticator
+from gateway.authenticator import Authenticator, Introspector
+from gateway.config import NO_LIMITS
 from gateway.effects import Authenticate, Effect, Evict, Open, Refresh, Send, Shut
 from gateway.errors import UserServiceUnavailableError
+from gateway.holders import Holders
 from gateway.introspection import INACTIVE, Answer, Introspection
+from gateway.user_limits import LocalUserLimits, UserLimits, UserPlan
 from standins.clock import ManualClock
 from tests.gateway.test_session import opened, session
 from wire import close
@@ -49,7 +52,11 @@ class Bench:
         self.answers = asyncio.Event()
         self.answers.set()
         self.acted: asyncio.Queue[Effect] = asyncio.Queue()
-        self.authenticator = Authenticator(self.session, self, self.clock, tasks, self._act)
+        self.holders = Holders()
+        self.user_limits: UserLimits = LocalUserLimits(UserPlan(NO_LIMITS), self.clock)
+        self.users: Introspector = self
+        self.tasks = tasks
+        self.authenticator = Authenticator(self.session, self, self._act)
         self._asked = asyncio.Condition()
 
     def _act(self, effects: Iterable[Effect]) -> None:
