@@ -1,4 +1,4 @@
-"""The operators' port: health, readiness and metrics over HTTP. Never public; reads no bodies."""
+"""The operators' port: health, readiness and metrics over HTTP. Never public; reads no bodies itself."""
 
 from collections.abc import Callable, Mapping
 from types import TracebackType
@@ -8,7 +8,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, disable_created_metrics
 from prometheus_client.exposition import choose_encoder
 
-from runtime.http_server import HttpServer, json_response
+from runtime.http_server import Answer, HttpServer, json_response
 
 Check = Callable[[], str | None]
 """Says why the process is not ready, in a few words; None when it is. Cheap: it is asked at every probe."""
@@ -17,15 +17,27 @@ _JSON: Final = "application/json"
 
 
 class Admin:
-    """Serves ``/health``, ``/ready``, ``/metrics`` and ``/api/v1/metrics``; anything else is 404.
+    """Serves ``/health``, ``/ready``, ``/metrics``, ``/api/v1/metrics`` and `routes`; anything else is 404.
 
     ``/health`` answers while the event loop lives, whatever is broken around it. ``/ready`` is 200 when no check names
     a reason, else 503 with every check and its reason. A check that raises counts as not ready.
     """
 
-    def __init__(self, *, host: str, port: int, registry: CollectorRegistry, checks: Mapping[str, Check]) -> None:
-        """Take the address to listen on (port 0: any that is free), what is measured, and what readiness asks."""
+    def __init__(
+        self,
+        *,
+        host: str,
+        port: int,
+        registry: CollectorRegistry,
+        checks: Mapping[str, Check],
+        routes: Mapping[str, Answer] | None = None,
+    ) -> None:
+        """Take the address to listen on (port 0: any that is free), what is measured, and what readiness asks.
+
+        `routes`: what answers requests of other paths, whatever their method.
+        """
         self._registry = registry
+        self._routes = dict(routes or {})
         self._checks = dict(checks)
         self._server = HttpServer("admin", self._answer, host=host, port=port, shutdown_s=1.0)
 
@@ -47,7 +59,8 @@ class Admin:
         await self._server.__aexit__(kind, error, trace)
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        response = self._respond(request)
+        route = self._routes.get(request.path)
+        response = self._respond(request) if route is None else await route(request)
         if request.can_read_body:
             response.force_close()
         return response

@@ -33,9 +33,11 @@ class StopCause(Enum):
 
 
 class Stop:
-    """The request to end, made once: the first cause stays."""
+    """The request to end: the first cause stays, a second request says that it should be soon."""
 
     def __init__(self) -> None:
+        self.hurried = asyncio.Event()
+        """Set when it was asked for again: what was to take its time should take none."""
         self._event = asyncio.Event()
         self._cause: StopCause | None = None
 
@@ -45,10 +47,12 @@ class Stop:
         return self._cause
 
     def request(self, cause: StopCause) -> None:
-        """Ask the process to end; without effect when it has been asked."""
+        """Ask the process to end; to hurry, when it has been asked."""
         if self._cause is None:
             self._cause = cause
             self._event.set()
+        else:
+            self.hurried.set()
 
     async def wait(self) -> StopCause:
         """Wait for the request and give its cause."""
@@ -65,9 +69,10 @@ def run(main: Callable[[Stop], Coroutine[object, object, None]]) -> int:
             async with UserService(...) as users, Gateway(users, ...):
                 await stop.wait()
 
-    SIGTERM and SIGINT request the stop; SIGINT while it is stopping cancels `main`, and SIGINT then kills. The status
-    is 0 after a clean stop, 2 for a ConfigError, 1 for any other error, 130 when cancelled. An error is one line on
-    the standard error; the traceback of one that is not a ServiceError is logged too.
+    SIGTERM and SIGINT request the stop. While it is stopping SIGTERM asks it to hurry, SIGINT cancels `main`, and
+    SIGINT then kills. The status is 0 after a clean stop, 2 for a ConfigError, 1 for any other error, 130 when
+    cancelled. An error is one line on the standard error; the traceback of one that is not a ServiceError is logged
+    too.
     """
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -89,6 +94,17 @@ async def _supervise(main: Callable[[Stop], Coroutine[object, object, None]]) ->
     if not isinstance(error, Exception):
         raise error
     return _report(error)
+
+
+@contextmanager
+def on_hangup(act: Callable[[], None]) -> Iterator[None]:
+    """Call `act` at each SIGHUP, from entering to leaving: an operator wants files to be read again."""
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, act)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGHUP)
 
 
 @contextmanager
