@@ -6,11 +6,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 JS := tests/conformance/js
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
-PACKAGES := engine gateway runtime signal_service standins tests wire
+PACKAGES := engine gateway loadtest runtime signal_service standins tests wire
 LOCK := env -u UV_FIND_LINKS $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate
 
-.PHONY: run test check format lock clean venv-run venv-test
+.PHONY: run test check format fuzz autobahn lock clean venv-run venv-test
 
 run: venv-run
 	$(BIN)/signal-service demo $(ARGS)
@@ -27,6 +27,14 @@ format: venv-test
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# A million inputs for everything that strangers send bytes to; `make fuzz ARGS="session --inputs 1000"` is a few.
+fuzz: venv-test
+	$(BIN)/python -m tests.fuzz $(ARGS)
+
+# Autobahn's suite against the gateway's WebSocket, as a test of `make test` does it too; needs a Python 2.7.
+autobahn: venv-test
+	$(BIN)/python -m tests.conformance.autobahn $(ARGS)
+
 # Writes the lock files anew from pyproject.toml, keeping what is pinned; `make lock ARGS=--upgrade` moves to the newest.
 lock: $(VENV)/.lock
 	$(LOCK) $(ARGS) pyproject.toml --group build -o requirements/run.txt
@@ -40,7 +48,7 @@ clean:
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 venv-run: $(VENV)/.run
-venv-test: $(VENV)/.test $(JS)/node_modules/.package-lock.json
+venv-test: $(VENV)/.test $(JS)/node_modules/.package-lock.json build/autobahn/packages.txt
 
 # Stamps: a file in .venv is newer than what it was installed from. The locks of tests contain those of a run.
 $(VENV)/.run: requirements/run.txt pyproject.toml | $(VENV)/.python
@@ -63,6 +71,10 @@ $(JS)/node_modules/.package-lock.json: $(JS)/package-lock.json | $(VENV)/.test
 	@echo "installing the JavaScript client that tests talk to, into $(JS)/node_modules"
 	@cd $(JS) && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --no-audit --no-fund --ignore-scripts --loglevel=error
 	@touch $@
+
+build/autobahn/packages.txt: tests/conformance/autobahn/packages.txt | $(VENV)/.test
+	@echo "installing the suite that WebSocket is tested by, into build/autobahn; it needs a Python 2.7"
+	@$(BIN)/python -m tests.conformance.autobahn --install || true
 
 $(VENV)/.python:
 	@for python in $(PYTHON) python3.11 python3 python3.12 python3.13 python3.14 python; do \
