@@ -45,6 +45,6 @@ class Module:
 
 
 def modules() -> tuple[Module, ...]:
-    """Read all modules of ours, tests excepted."""
-    paths = (path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+    """Read all modules of ours, tests and what is generated excepted."""
+    paths = (path for package in PACKAGES for path in (ROOT / package).rglob("*.py") if not path.stem.endswith("_pb2"))
     return tuple(Module(path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")) for path in sorted(paths))

@@ -1,4 +1,4 @@
-"""Whatever happens in whatever order: a subscription gets each final once and in order, and live values only forwards."""
+"""Whatever happens in whatever order: each final comes once and in order, and live values only forwards."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st

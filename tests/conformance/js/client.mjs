@@ -1,11 +1,25 @@
 // Drives the official JavaScript client: commands come in as JSON lines, events go out as JSON lines.
-// It ends when its standard input does.
+// It ends when its standard input does. Its argument is the codec, json or protobuf.
 
 import { createInterface } from "node:readline";
-import { Centrifuge } from "centrifuge";
 import WebSocket from "ws";
 
+const protobuf = process.argv[2] === "protobuf";
+const { Centrifuge } = await (protobuf ? import("centrifuge/build/protobuf") : import("centrifuge"));
+
+// In protobuf the SDK takes and gives data as bytes; what is in them is JSON.
+const written = (data) => (protobuf && data !== undefined ? new TextEncoder().encode(JSON.stringify(data)) : data);
+const read = (data) => (data instanceof Uint8Array ? JSON.parse(new TextDecoder().decode(data) || "null") : data);
+
 let client = null;
+let socket = null;
+
+class Socket extends WebSocket {
+  constructor(...options) {
+    super(...options);
+    socket = this;
+  }
+}
 
 function emit(event, fields) {
   process.stdout.write(`${JSON.stringify({ event, ...fields })}\n`);
@@ -13,7 +27,7 @@ function emit(event, fields) {
 
 function connect({ url, token, next_token: nextToken }) {
   client = new Centrifuge(url, {
-    websocket: WebSocket,
+    websocket: Socket,
     token: token ?? "",
     getToken: nextToken === undefined ? null : async () => nextToken,
     name: "conformance",
@@ -21,13 +35,13 @@ function connect({ url, token, next_token: nextToken }) {
     maxReconnectDelay: 200,
   });
   client.on("connecting", ({ code, reason }) => emit("connecting", { code, reason }));
-  client.on("connected", ({ client: id, data }) => emit("connected", { client: id, data }));
+  client.on("connected", ({ client: id, data }) => emit("connected", { client: id, data: read(data) }));
   client.on("disconnected", ({ code, reason }) => emit("disconnected", { code, reason }));
   client.on("error", ({ error }) => emit("error", { code: error.code, message: error.message }));
   client.connect();
 }
 
-function subscribe({ channel, since }) {
+function subscribe({ channel, since, data: options }) {
   const known = client.getSubscription(channel);
   if (known) {
     known.subscribe();
@@ -35,6 +49,7 @@ function subscribe({ channel, since }) {
   }
   const subscription = client.newSubscription(channel, {
     since: since ?? null,
+    data: written(options) ?? null,
     minResubscribeDelay: 20,
     maxResubscribeDelay: 200,
   });
@@ -47,11 +62,13 @@ function subscribe({ channel, since }) {
       position: context.streamPosition ?? null,
       was_recovering: context.wasRecovering,
       recovered: context.recovered,
-      data: context.data ?? null,
+      data: read(context.data) ?? null,
     }),
   );
   subscription.on("unsubscribed", ({ code, reason }) => emit("unsubscribed", { channel, code, reason }));
-  subscription.on("publication", ({ offset, data }) => emit("publication", { channel, offset: offset ?? null, data }));
+  subscription.on("publication", ({ offset, data }) =>
+    emit("publication", { channel, offset: offset || null, data: read(data) }),
+  );
   subscription.on("error", ({ error }) =>
     emit("subscription_error", { channel, code: error.code, message: error.message }),
   );
@@ -65,14 +82,19 @@ function history({ channel, options }) {
         channel,
         offset,
         epoch,
-        publications: publications.map(({ offset: at, data }) => ({ offset: at ?? null, data })),
+        publications: publications.map(({ offset: at, data }) => ({ offset: at || null, data: read(data) })),
       }),
     refused,
   );
 }
 
 function rpc({ method, data }) {
-  client.rpc(method, data).then((result) => emit("rpc", { method, data: result.data }), refused);
+  client.rpc(method, written(data)).then((result) => emit("rpc", { method, data: read(result.data) }), refused);
+}
+
+function stopReading() {
+  socket.pause();
+  emit("stopped_reading", {});
 }
 
 function refused({ code, message }) {
@@ -86,6 +108,8 @@ const commands = {
   rpc,
   unsubscribe: ({ channel }) => client.getSubscription(channel).unsubscribe(),
   disconnect: () => client.disconnect(),
+  stop_reading: stopReading,
+  read_again: () => socket.resume(),
   connect_again: () => client.connect(),
 };
 
