@@ -18,7 +18,6 @@ from gateway.form import Form
 from gateway.outbox import Overdue
 from gateway.parts import Parts
 from gateway.session import Session
-from gateway.socket_options import bound_kernel_buffer
 from gateway.subscription import Subscription
 from gateway.websocket import WebSocket
 from wire import close
@@ -88,7 +87,6 @@ class Connection(asyncio.Protocol):
         """The socket is there: the client has a while to say who it is."""
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(0)  # congested as soon as the kernel does not take all of a write
-        bound_kernel_buffer(self._transport)
         self._parts.clients.opened(self)
         self._after(self._timing.connect_s, self._no_connect)
 

@@ -22,9 +22,9 @@ class Close(Struct, frozen=True):
         return 3500 <= self.code < 4000 or 4500 <= self.code < 5000
 
     def because(self, detail: str) -> "Close":
-        """The same code with a detail behind the reason, cut to what a close frame holds."""
-        text = f"{self.reason}: {detail}".encode("ascii", "replace")[:123].decode("ascii")
-        return Close(self.code, text)
+        """The same code with a detail behind the reason, as one printable line, cut to what a close frame holds."""
+        line = "".join(each if " " <= each <= "~" else "?" for each in f"{self.reason}: {detail}"[:123])
+        return Close(self.code, line)
 
 
 SHUTDOWN: Final = Close(3001, "shutdown")
@@ -32,6 +32,7 @@ INTERNAL_ERROR: Final = Close(3004, "internal server error")
 EXPIRED: Final = Close(3005, "connection expired")
 SLOW_CONSUMER: Final = Close(3008, "slow consumer")
 NO_PONG: Final = Close(3012, "no pong")
+TOO_FAST: Final = Close(3013, "too many requests")
 INVALID_TOKEN: Final = Close(3500, "invalid token")
 BAD_REQUEST: Final = Close(3501, "bad request")
 STALE: Final = Close(3502, "no connect in time")
@@ -44,6 +45,7 @@ CLOSES: Final = (
     EXPIRED,
     SLOW_CONSUMER,
     NO_PONG,
+    TOO_FAST,
     INVALID_TOKEN,
     BAD_REQUEST,
     STALE,
