@@ -57,8 +57,16 @@ class Broker(Protocol):
     async def unowned(self) -> bool:
         """True while any topic has no owner: what is not there may only be late."""
 
+
+class RevocationLog(Protocol):
+    """Where revocations are told. Both methods may raise BusUnavailableError."""
+
     async def revoke(self, revocation: Revocation) -> None:
         """Tell every gateway that somebody may no longer be served."""
 
     async def revoked(self, place: Place | None) -> Revoked:
         """What was revoked since `place`; with None, what was lately."""
+
+
+class Bus(Broker, RevocationLog, Protocol):
+    """All that a gateway asks of the bus."""

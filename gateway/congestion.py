@@ -7,9 +7,9 @@ from typing import Final
 from msgspec import Struct, structs
 
 from gateway.config import OutboxConfig
-from gateway.subscription import Subscription
 from gateway.outbox import Outbox, Overdue
 from gateway.socket_options import unaccepted_bytes
+from gateway.subscription import Subscription
 
 RESUME_BYTES: Final = 16 * 1024
 """What is written at once to a reader that goes on: what is written can no longer be replaced by something newer."""

@@ -27,11 +27,8 @@ class Entitlements:
         self._heads = tuple({pattern.head for pattern in self._patterns})
 
     def may_read(self, channel_name: str) -> bool:
-        """Whether a channel, by its canonical name, is covered. O(patterns times length)."""
-        kind, _, _ = channel_name.partition(":")
-        expression_at = _expression_at(kind)
-        parts = channel_name.split(":", -1 if expression_at is None else expression_at)
-        return any(pattern.matches(parts, expression_at) for pattern in self._patterns)
+        """Whether a channel, by its canonical name, is covered. O(patterns times length), and once for many."""
+        return _cover(self._patterns, channel_name)
 
     def may_show(self, instrument: Instrument) -> bool:
         """Whether any channel of an instrument's own may be covered."""
@@ -44,6 +41,14 @@ class Entitlements:
 def entitlements(patterns: tuple[str, ...]) -> Entitlements:
     """What these patterns allow, once for all subscribers of one plan."""
     return Entitlements(patterns)
+
+
+@lru_cache(maxsize=4096)
+def _cover(patterns: "tuple[_Pattern, ...]", channel_name: str) -> bool:
+    kind, _, _ = channel_name.partition(":")
+    expression_at = _expression_at(kind)
+    parts = channel_name.split(":", -1 if expression_at is None else expression_at)
+    return any(pattern.matches(parts, expression_at) for pattern in patterns)
 
 
 class _Pattern:

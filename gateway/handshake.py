@@ -23,7 +23,7 @@ _NAMES: Final = frozenset(
         b"upgrade",
     }
 )
-_KEY: Final = re.compile(rb"[0-9A-Za-z+/]{21}[AQgw]==")  # base64 of 16 bytes
+_KEY: Final = re.compile(rb"[0-9A-Za-z+/]{22}==")  # base64 of 16 bytes
 _TOKENS: Final = re.compile(rb"[0-9A-Za-z.-]+(?:[ \t]*,[ \t]*[0-9A-Za-z.-]+)*")
 
 

@@ -39,6 +39,31 @@ class GatewayMetrics:
             ["cause"],
             registry=registry,
         )
+        self.turned_away = Counter(
+            "gateway_turned_away",
+            "Sockets refused before the upgrade, by the limit: connections or handshakes, of all or of one address.",
+            ["limit"],
+            registry=registry,
+        )
+        self.revocations = Counter(
+            "gateway_revocations",
+            "Revocations done here, by whom they name: sub or token.",
+            ["kind"],
+            registry=registry,
+        )
+        self.revocations_missed = Counter(
+            "gateway_revocations_missed",
+            "Times that revocations were lost unread, and all that was believed of tokens was asked again.",
+            registry=registry,
+        )
+        self.floods = Counter(
+            "gateway_floods", "Connections closed for sending too many: frames or bytes.", ["of"], registry=registry
+        )
+        self.judged_alone = Counter(
+            "gateway_users_judged_alone",
+            "Connects judged by what this process knows of the user, because Redis did not answer.",
+            registry=registry,
+        )
         self.refusals = Counter(
             "gateway_refusals", "Commands refused, by error code of the protocol.", ["code"], registry=registry
         )

@@ -1,5 +1,7 @@
 """What this gateway offers: a name to the channel that it spells, or to its refusal. Pure; no I/O."""
 
+from functools import lru_cache
+
 from msgspec import Struct
 
 from gateway.errors import GatewayError
@@ -26,8 +28,12 @@ class RefusedError(GatewayError):
         self.error = error
 
 
+@lru_cache(maxsize=1024)
 def offered(name: str) -> Channel | Refusal:
-    """The channel that `name` spells; refused in the protocol's order: malformed, unknown."""
+    """The channel that `name` spells; refused in the protocol's order: malformed, unknown.
+
+    Remembered, because many spell the same one.
+    """
     try:
         return channels.parse(name)
     except MalformedChannelError as error:

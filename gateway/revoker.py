@@ -6,12 +6,13 @@ from typing import Final, Protocol
 
 import structlog
 
+from gateway.broker import RevocationLog
 from gateway.errors import BusUnavailableError
 from gateway.holders import Holder, Holders
 from gateway.metrics import GatewayMetrics
 from wire import close
 from wire.close import Close
-from wire.revocation import Place, Revocation, Revoked
+from wire.revocation import Place, Revocation
 
 POLL_S: Final = 0.25
 """How often the bus is asked. A connection is to be closed within a second."""
@@ -21,16 +22,6 @@ SLICE: Final = 100
 REVOKED: Final = close.INVALID_TOKEN.because("revoked")
 
 log = structlog.get_logger("gateway")
-
-
-class Log(Protocol):
-    """The bus, as it is asked here; both may raise BusUnavailableError."""
-
-    async def revoke(self, revocation: Revocation) -> None:
-        """Tell every gateway that somebody may no longer be served."""
-
-    async def revoked(self, place: Place | None) -> Revoked:
-        """What was revoked since `place`; with None, what was lately."""
 
 
 class Believer(Protocol):
@@ -50,7 +41,7 @@ class Revoker:
     is about every connection within a minute.
     """
 
-    def __init__(self, bus: Log, users: Believer, holders: Holders, metrics: GatewayMetrics) -> None:
+    def __init__(self, bus: RevocationLog, users: Believer, holders: Holders, metrics: GatewayMetrics) -> None:
         self._bus = bus
         self._users = users
         self._holders = holders

@@ -15,6 +15,7 @@ from gateway.connection import Connection, Parts
 from gateway.reception import Reception
 from gateway.request_head import Destination
 from gateway.session import Session
+from gateway.socket_options import bound_kernel_buffers
 from gateway.tls import Certificates
 from gateway.tls_transport import TlsTransport
 from gateway.web import Pages
@@ -51,8 +52,16 @@ class Server:
         listen, loop = self._config.listen, asyncio.get_running_loop()
         try:
             self._listening = await loop.create_server(
-                self._receive, listen.host, listen.port, backlog=BACKLOG, reuse_port=listen.reuse_port or None
+                self._receive,
+                listen.host,
+                listen.port,
+                backlog=BACKLOG,
+                reuse_port=listen.reuse_port or None,
+                start_serving=False,
             )
+            for each in self._listening.sockets:
+                bound_kernel_buffers(each)
+            await self._listening.start_serving()
         except OSError as error:
             address = f"{listen.host}:{listen.port}"
             reason = f"gateway: expected a free address, found {address} unusable: {error.strerror}"

@@ -26,18 +26,15 @@ _TCP_OPTIONS: Final[Mapping[str, int]] = {
 }
 
 
-def bound_kernel_buffer(transport: asyncio.Transport) -> None:
-    """Set the options of an accepted socket; one that this system does not have is left out."""
-    connection: socket.socket | None = transport.get_extra_info("socket")
-    if connection is None:
-        return
+def bound_kernel_buffers(listening: socket.socket) -> None:
+    """Set the options of what will be accepted, which inherits them; one that this system does not have is left out."""
     with contextlib.suppress(OSError):
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     for name, value in _TCP_OPTIONS.items():
         option = getattr(socket, name, None)
         if option is not None:
             with contextlib.suppress(OSError):
-                connection.setsockopt(socket.IPPROTO_TCP, option, value)
+                listening.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def unaccepted_bytes(transport: asyncio.Transport) -> int:

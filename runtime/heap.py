@@ -1,7 +1,8 @@
 """Keeps what stays for long from the garbage collector, which would walk over all of it again and again. No other I/O.
 
 What is frozen is freed as ever when nobody refers to it any more, but a cycle in it is not found. So when many have
-gone, all is thawed, collected and frozen anew; that stops the process as long as a full collection does.
+gone, all is thawed, collected and frozen anew. That stops the process as long as a full collection does: 0.3 s with
+5,000 connections on a busy core, where one over what is not frozen takes no time.
 """
 
 import asyncio
@@ -16,6 +17,8 @@ GROWN: Final = 100
 """Fewer that came are left to the collector; and fewer than a tenth of all."""
 GONE: Final = 1_000
 """Garbage of fewer that went is left where it is; and of fewer than a quarter of all."""
+THRESHOLDS: Final = (20_000, 20, 50)
+"""How many new objects the collector waits for. Its own 700 make it a fifth of what a new connection costs."""
 CALM: Final = 10
 """More that come or go between two looks are a burst; and more than a fiftieth of all."""
 
@@ -52,11 +55,13 @@ class Heap:
 
 
 async def tend(count: Callable[[], Census]) -> None:
-    """Look once a second, until cancelled; then all is thawed."""
-    heap = Heap()
+    """Look once a second, and have the collector look less often, until cancelled; then all is thawed."""
+    heap, thresholds = Heap(), gc.get_threshold()
+    gc.set_threshold(*THRESHOLDS)
     try:
         while True:
             heap.look(count())
             await asyncio.sleep(PERIOD_S)
     finally:
         gc.unfreeze()
+        gc.set_threshold(*thresholds)

@@ -12,7 +12,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry
 
 from gateway.app import gateway, redis_broker
-from gateway.broker import Broker
+from gateway.broker import Bus
 from gateway.config import GatewayConfig
 from gateway.tls import load_context
 from gateway.websocket import PATH
@@ -82,14 +82,14 @@ def _check(config: GatewayConfig, environment: Mapping[str, str]) -> None:
         load_context(config.tls)
 
 
-def _broker(config: RedisConfig) -> AbstractAsyncContextManager[Broker]:
+def _broker(config: RedisConfig) -> AbstractAsyncContextManager[Bus]:
     """The bus that a configuration names; its process's own for ``memory://``. Raises ConfigError."""
     if config.url == MEMORY:
         return nullcontext(MemoryBroker(topics=config.topics, monotonic_s=lambda: time.monotonic_ns() / NS_PER_S))
     return redis_broker(config)
 
 
-async def _serve(config: GatewayConfig, opening: AbstractAsyncContextManager[Broker], stop: Stop) -> None:
+async def _serve(config: GatewayConfig, opening: AbstractAsyncContextManager[Bus], stop: Stop) -> None:
     clock, registry = SystemClock(), CollectorRegistry()
     grace = asyncio.timeout(None)
     try:

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from engine.app import engine
 from engine.feeds.feed import Feed
 from gateway.app import gateway
-from gateway.config import GatewayConfig, ListenConfig, UserServiceConfig
+from gateway.config import GatewayConfig, LimitsConfig, ListenConfig, UserServiceConfig
 from runtime.clock import Clock
 from runtime.redis_config import RedisConfig
 from runtime.secret import Secret
@@ -21,6 +21,14 @@ from wire.market import NS_PER_S
 from wire.topics import DEFAULT_TOPICS
 
 TOKEN: Final = "demo"  # noqa: S105 - everybody may know it
+OPEN_TO_ALL: Final = LimitsConfig(
+    connections=0,
+    connections_per_address=0,
+    handshakes_per_s=0,
+    handshakes_per_address_per_s=0,
+    connects_per_user_per_s=0,
+)
+"""Everybody comes from this machine, and everybody is the same subscriber."""
 EVERYTHING: Final = TokenRecord(sub="demo", channels=("*",))
 
 
@@ -47,6 +55,7 @@ async def demo(
             user_service=UserServiceConfig(api_key=api_key, url=users.url),
             redis=RedisConfig(url="memory://", topics=DEFAULT_TOPICS),
             listen=ListenConfig(host=host, port=port, origins=("*",)),
+            limits=OPEN_TO_ALL,
         )
         async with gateway(config, broker, clock=clock, registry=registry, version=version) as serving:
             yield RunningDemo(serving.port, {**working.checks, **serving.checks})

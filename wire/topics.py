@@ -16,10 +16,14 @@ def topic_of(channel: Channel, topics: int = DEFAULT_TOPICS) -> int:
     return crc32(channel.subject.encode("ascii")) % topics
 
 
+REVOKED: Final = "users:revoked"
+"""Stream: who may no longer be served. The user service writes it, so that it has no deployment's prefix."""
+
+
 class Keys(Struct, frozen=True):
     """Every key and channel that a deployment has in Redis; docs/bus.md says what each holds.
 
-    All of one topic carry the hash tag ``{topic}``, and so lie in one slot of a cluster.
+    All of one topic carry the hash tag ``{topic}``, all of one user ``{user}``, and so lie in one slot of a cluster.
     """
 
     prefix: str = "sig:"
@@ -73,6 +77,14 @@ class Keys(Struct, frozen=True):
     def instruments(self, venue: str) -> str:
         """Set: the symbols of a venue."""
         return f"{self.prefix}instruments:{venue}"
+
+    def connections(self, user: str) -> str:
+        """Sorted set: the connections of a user, whose name has no braces, by when they count no more."""
+        return f"{self.prefix}user:{{{user}}}:connections"
+
+    def connects(self, user: str) -> str:
+        """String that expires: when the user may connect as often as ever again."""
+        return f"{self.prefix}user:{{{user}}}:connects"
 
     def _of(self, topic: int, name: str) -> str:
         return f"{self.prefix}{{{topic}}}:{name}"

@@ -127,6 +127,7 @@ def test_every_dependency_of_the_project_is_used() -> None:
         "centrifuge-python": "centrifuge",
         "exchange-calendars": "exchange_calendars",
         "prometheus-client": "prometheus_client",
+        "protobuf": "google.protobuf",
         "ta-lib": "talib",
     }
     names = [Requirement(text).name for text in project["project"]["dependencies"]]

@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from engine.bus import Bus
 from engine.publisher_redis import RedisBus
-from gateway.broker import Broker
+from gateway.broker import Bus as GatewaysBus
 from gateway.broker_redis import RedisBroker
 from standins.broker import MemoryBroker
 from standins.clock import ManualClock
@@ -103,7 +103,7 @@ class Pair:
     def __init__(
         self,
         bus: Bus,
-        broker: Broker,
+        broker: GatewaysBus,
         *,
         passes: Callable[[float], Awaitable[None]],
         serving: Callable[[Owner], AbstractAsyncContextManager[None]],

@@ -21,7 +21,7 @@ from gateway.config import (
     UserServiceConfig,
 )
 from runtime.clock import SystemClock
-from runtime.redis_config import RedisConfig
+from runtime.redis_config import MEMORY, RedisConfig
 from runtime.secret import Secret
 from standins.broker import MemoryBroker
 from standins.user_service import Limits, TokenRecord, UserServiceStandIn
@@ -192,14 +192,15 @@ async def running(
     drain: DrainConfig | None = None,
     tls: Identity | None = None,
     listen: ListenConfig | None = None,
+    redis_url: str = MEMORY,
 ) -> AsyncIterator[Service]:
-    """A gateway that serves, with an engine that the test plays."""
+    """A gateway that serves, with an engine that the test plays; users are counted at `redis_url`."""
     clock, registry = SystemClock(), CollectorRegistry()
     broker = MemoryBroker(topics=TOPICS, monotonic_s=lambda: clock.monotonic_ns() / 1e9)
     async with UserServiceStandIn(TOKENS, api_key=KEY) as users:
         config = GatewayConfig(
             user_service=UserServiceConfig(api_key=KEY, url=users.url, timeout_s=timeout_s),
-            redis=RedisConfig(url="memory://", topics=TOPICS),
+            redis=RedisConfig(url=redis_url, topics=TOPICS),
             listen=listen or ListenConfig(port=0, origins=origins),
             timing=timing or TimingConfig(),
             outbox=outbox or OutboxConfig(),

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -19,11 +20,11 @@ RECEIVE_BUFFER_BYTES: Final = 4096
 class SlowReader:
     """One client. `messages` are those that it has read, decoded; pings among them are `{}`."""
 
-    def __init__(self, connection: socket.socket, url: str) -> None:
+    def __init__(self, wire: "PlainWire", url: str) -> None:
         self.messages: list[dict[str, Any]] = []
         self.pongs: list[bytes] = []
         self.ended = False
-        self._socket = connection
+        self._wire = wire
         self._protocol = ClientProtocol(parse_uri(url), max_size=None)
         self._unread = 0
 
@@ -44,7 +45,7 @@ class SlowReader:
         """Read what is there, or what comes next."""
         assert not self.ended
         async with asyncio.timeout(20):
-            data = await asyncio.get_running_loop().sock_recv(self._socket, limit_bytes)
+            data = await self._wire.receive(limit_bytes)
         if not data:
             self.ended = True
             return
@@ -84,10 +85,69 @@ class SlowReader:
 
     async def send_raw(self, data: bytes) -> None:
         """Send bytes as they are."""
-        await asyncio.get_running_loop().sock_sendall(self._socket, data)
+        await self._wire.send(data)
 
     async def _write(self) -> None:
         await self.send_raw(b"".join(self._protocol.data_to_send()))
+
+
+class PlainWire:
+    """Bytes over a socket as they are."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._socket = connection
+        self._loop = asyncio.get_running_loop()
+
+    async def receive(self, limit_bytes: int) -> bytes:
+        """What is there, or what comes next; empty at the end."""
+        return await self._loop.sock_recv(self._socket, limit_bytes)
+
+    async def send(self, data: bytes) -> None:
+        """All of it."""
+        await self._loop.sock_sendall(self._socket, data)
+
+
+class TlsWire(PlainWire):
+    """Bytes over a socket by TLS, that reads no more of it than it is asked for."""
+
+    def __init__(self, connection: socket.socket, context: ssl.SSLContext) -> None:
+        super().__init__(connection)
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname="127.0.0.1")
+
+    async def shake_hands(self) -> None:
+        """Before anything else."""
+        while True:
+            try:
+                self._tls.do_handshake()
+            except ssl.SSLWantReadError:
+                await super().send(self._outgoing.read())
+                self._incoming.write(await super().receive(65536))
+            else:
+                await super().send(self._outgoing.read())
+                return
+
+    async def receive(self, limit_bytes: int) -> bytes:
+        while True:
+            try:
+                return self._tls.read(limit_bytes)
+            except ssl.SSLWantReadError:
+                data = await super().receive(limit_bytes)
+                if not data:
+                    return b""
+                self._incoming.write(data)
+
+    async def send(self, data: bytes) -> None:
+        if data:
+            self._tls.write(data)
+            await super().send(self._outgoing.read())
+
+
+async def tls_wire(connection: socket.socket, context: ssl.SSLContext) -> TlsWire:
+    """A socket whose hands are shaken."""
+    wire = TlsWire(connection, context)
+    await wire.shake_hands()
+    return wire
 
 
 @asynccontextmanager
@@ -97,6 +157,7 @@ async def slow_reader(service: Service) -> AsyncIterator[SlowReader]:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
         connection.setblocking(False)
         await asyncio.get_running_loop().sock_connect(connection, ("127.0.0.1", service.port))
-        client = SlowReader(connection, service.url)
+        wire = PlainWire(connection) if service.tls is None else await tls_wire(connection, service.tls.client)
+        client = SlowReader(wire, service.url)
         await client.open()
         yield client

@@ -132,6 +132,14 @@ def test_what_was_lost_long_ago_is_forgotten_and_no_more_than_some_is_remembered
     assert set(rates._lost) == {BARS}
 
 
+def test_one_that_is_lost_again_and_again_keeps_no_other_from_being_forgotten() -> None:
+    rates = commands()
+    for name, now_ns in (("a", 0), ("b", 1), ("a", 9 * NS), ("c", 12 * NS)):
+        rates.lose(name, now_ns)
+    assert rates._lost is not None
+    assert set(rates._lost) == {"a", "c"}
+
+
 def test_a_connection_that_has_sent_something_keeps_some_300_bytes_for_it() -> None:
     limits = connection_rates(NO_LIMITS)
     assert sys.getsizeof(CommandRates(limits)) + sys.getsizeof(ReadRates(limits)) + 4 * sys.getsizeof(NS * NS) < 300

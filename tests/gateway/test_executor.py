@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, cast
 
 from prometheus_client import CollectorRegistry
 
+from gateway.command_rates import ConnectionRates
+from gateway.config import NO_LIMITS
 from gateway.connection import Connection
 from gateway.effects import Open
 from gateway.executor import Executor
@@ -16,6 +18,7 @@ from gateway.introspection import Introspection
 from gateway.metrics import GatewayMetrics
 from gateway.standing import Standing
 from gateway.subscription import Subscription
+from standins.clock import ManualClock
 from tests.gateway.plain import Sink
 from tests.gateway.service import BARS, TOPICS, Service, running
 from tests.gateway.test_session import connected, opened
@@ -56,7 +59,7 @@ async def _closed_behind_connect(service: Service, commands: int) -> int | None:
 
 
 async def test_what_has_run_makes_room_for_what_comes() -> None:
-    async with running() as service, service.connected() as peer:
+    async with running(limits=NO_LIMITS) as service, service.connected() as peer:
         for turn in range(3):
             await peer.send(*({"id": n, "subscribe": {"channel": "bars:DEMO:S99@1m"}} for n in range(1, 901)))
             replies = [await peer.receive() for _ in range(900)]
@@ -175,7 +178,13 @@ def told_by(*names: str) -> tuple[Recorder, Executor, dict[str, Subscription]]:
     """An executor whose client is subscribed to these, and what its connection is told."""
     client, session = Recorder(), connected()
     parts = SimpleNamespace(
-        relay=Relay(), metrics=GatewayMetrics(CollectorRegistry()), users=None, directory=None, clock=None, tasks=None
+        relay=Relay(),
+        metrics=GatewayMetrics(CollectorRegistry()),
+        users=None,
+        directory=None,
+        clock=ManualClock(),
+        tasks=None,
+        rates=ConnectionRates(),
     )
     subscriptions = {}
     for name in names:

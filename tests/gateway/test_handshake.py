@@ -129,6 +129,15 @@ def test_the_answer_comes_first_and_once_and_the_form_is_what_the_client_wants(q
     assert socket.data_to_send() == []
 
 
+def test_the_answer_goes_before_what_the_library_answers() -> None:
+    socket = WebSocket(None)
+    socket.receive(plain())
+    socket.receive(b"\x89\x80\x00\x00\x00\x00")
+    answer, pong = socket.data_to_send()
+    assert answer.startswith(b"HTTP/1.1 101 ")
+    assert pong == b"\x8a\x00"
+
+
 def test_a_head_that_comes_in_pieces_is_granted_too() -> None:
     socket, data = WebSocket(None), plain()
     for at in range(len(data)):

@@ -142,6 +142,15 @@ async def test_sockets_of_a_proxy_that_say_nothing_are_not_one_address() -> None
         assert await statuses(service, stack, from_("203.0.113.1")) == [101]
 
 
+async def test_those_that_were_turned_away_and_have_gone_make_no_room() -> None:
+    async with running(limits=only(connections=1)) as service, client(service) as first:
+        assert (await answer_of(first)).startswith(b"HTTP/1.1 101 ")
+        for _ in range(5):
+            async with client(service) as peer:
+                assert (await answer_of(peer)).startswith(b"HTTP/1.1 503 ")
+            await connections(service, 1)
+
+
 async def test_a_storm_of_sockets_is_turned_away_and_leaves_nothing() -> None:
     limits = only(handshakes_per_s=0.01, handshake_burst=1)
     async with running(limits=limits) as service:

@@ -22,8 +22,6 @@ from tests.gateway.plain import interest
 from wire.close import Unsubscribe
 from wire.envelope import VERSION, Batch, Chart, Description, Envelope, Held, NewestFinal, Ownership, Publication
 from wire.position import Epoch, Offset, StreamPosition
-from wire.revocation import Place as RevocationPlace
-from wire.revocation import Revocation, Revoked
 
 CHANNEL = "signals:DEMO:S01@1m:rsi(close,14)"
 OTHER = "bars:DEMO:S01@1m"
@@ -217,12 +215,6 @@ class Switch:
 
     async def unowned(self) -> bool:
         return await self.now.unowned()
-
-    async def revoke(self, revocation: Revocation) -> None:
-        await self.now.revoke(revocation)
-
-    async def revoked(self, place: RevocationPlace | None) -> Revoked:
-        return await self.now.revoked(place)
 
 
 class Gateway:

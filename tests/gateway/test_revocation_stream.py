@@ -1,6 +1,7 @@
 """The stream of revocations as it is in Redis: what others wrote, what was trimmed, what was lost."""
 
 from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -22,9 +23,8 @@ async def broker(server: RedisServer) -> AsyncIterator[RedisBroker]:
         yield broker
 
 
-async def add(redis: Redis, fields: Mapping[str, str | bytes], entry_id: str = "*") -> str:
-    added: bytes = await redis.xadd(REVOKED, fields, entry_id)
-    return added.decode()
+async def add(redis: Redis, fields: Mapping[str, str | bytes], entry_id: str = "*") -> None:
+    await redis.xadd(REVOKED, dict[Any, Any](fields), entry_id)
 
 
 async def begin(broker: RedisBroker) -> Place:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from gateway.config import OutboxConfig, TimingConfig
+from gateway.config import NO_LIMITS, OutboxConfig, TimingConfig
 from gateway.connection import MAX_PUSHED_BYTES, Connection
 from gateway.socket_options import unaccepted_bytes
 from tests.gateway.service import BARS, RSI, RSI_CANONICAL, Peer, Service, running
@@ -26,8 +26,8 @@ SIZE = 2000
 
 
 def serving(limits: OutboxConfig) -> AbstractAsyncContextManager[Service]:
-    """A gateway that sends no pings while a test lasts."""
-    return running(timing=TimingConfig(ping_s=3600), outbox=limits)
+    """A gateway that sends no pings while a test lasts, and lets a client send what it likes."""
+    return running(timing=TimingConfig(ping_s=3600), outbox=limits, limits=NO_LIMITS)
 
 
 def value(number: int) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import cast
 
 import pytest
 
-from gateway.socket_options import SEND_BUFFER_BYTES, UNSENT_BYTES, bound_kernel_buffer, unaccepted_bytes
+from gateway.socket_options import SEND_BUFFER_BYTES, UNSENT_BYTES, bound_kernel_buffers, unaccepted_bytes
 
 LINUX = hasattr(socket, "TCP_USER_TIMEOUT")
 
@@ -28,15 +28,16 @@ class Accepted(asyncio.Protocol):
 async def stall(*, bounded: bool) -> tuple[int, int, int]:
     """Write to a client that does not read: what was written until no more was taken, in the transport, unaccepted."""
     loop, accepted = asyncio.get_running_loop(), Accepted()
-    server = await loop.create_server(lambda: accepted, "127.0.0.1", 0)
+    server = await loop.create_server(lambda: accepted, "127.0.0.1", 0, start_serving=False)
+    if bounded:
+        bound_kernel_buffers(server.sockets[0])
+    await server.start_serving()
     with socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.setblocking(False)
         await loop.sock_connect(client, server.sockets[0].getsockname())
         transport = await accepted.made
         transport.set_write_buffer_limits(0)
-        if bounded:
-            bound_kernel_buffer(transport)
         written = 0
         while not accepted.paused:
             transport.write(bytes(1000))
@@ -70,12 +71,11 @@ async def test_the_kernel_would_take_much_if_it_were_not_told() -> None:
     assert unaccepted > 1024 * 1024
 
 
-def test_a_transport_without_a_socket_is_left_alone() -> None:
+def test_a_transport_without_a_socket_holds_what_it_says() -> None:
     class Memory(asyncio.Transport):
         def get_write_buffer_size(self) -> int:
             return 7
 
-    bound_kernel_buffer(Memory())
     assert unaccepted_bytes(Memory()) == 7
 
 
@@ -89,5 +89,5 @@ async def test_a_socket_that_is_closed_holds_nothing() -> None:
 
     closed = socket.socket()
     closed.close()
-    bound_kernel_buffer(Closed())
+    bound_kernel_buffers(closed)
     assert unaccepted_bytes(Closed()) == 0

@@ -66,7 +66,9 @@ def agreed(said: str) -> str | None:
 @openssl
 @pytest.mark.parametrize("version", ["-tls1", "-tls1_1"])
 async def test_versions_before_1_2_are_refused(identity: Identity, version: str) -> None:
-    assert agreed(await say(load_context(identity.config), version, "-cipher", WEAK)) is None
+    said = await say(load_context(identity.config), version, "-cipher", WEAK)
+    assert agreed(said) is None
+    assert "alert protocol version" in said
     assert agreed(await say(mutant(identity), version, "-cipher", WEAK)) is not None, "the client cannot speak it"
 
 
@@ -92,6 +94,7 @@ async def test_ciphers_that_do_not_authenticate_what_they_encrypt_are_refused(id
 
 def test_what_is_spoken(identity: Identity) -> None:
     context = load_context(identity.config)
+    assert context.minimum_version is ssl.TLSVersion.TLSv1_2
     ciphers = context.get_ciphers()
     assert {cipher["protocol"] for cipher in ciphers} == {"TLSv1.2", "TLSv1.3"}
     assert all(cipher["aead"] for cipher in ciphers)

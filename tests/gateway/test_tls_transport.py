@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from gateway.config import LimitsConfig, OutboxConfig, TimingConfig
-from gateway.socket_options import bound_kernel_buffer, unaccepted_bytes
+from gateway.socket_options import bound_kernel_buffers, unaccepted_bytes
 from gateway.tls import load_context
 from tests.gateway.certificates import Identity, issue
 from tests.gateway.service import BARS, RSI, Service, running
@@ -187,6 +187,7 @@ async def test_an_abort_ends_it_at_once_and_is_heard_once(identity: Identity) ->
         assert await ended(wire._socket)
         await until(lambda: echo.lost == 1)
         echo.transport.write(b"into nothing")
+        assert echo.transport.get_protocol() is None, "neither keeps the other"
         assert unaccepted_bytes(echo.transport) == 0
 
 
@@ -195,7 +196,7 @@ async def test_a_reader_that_does_not_read_is_noticed_as_soon_as_the_kernel_take
         transport = echo.transport
         assert transport is not None
         transport.set_write_buffer_limits(0)
-        bound_kernel_buffer(transport)
+        bound_kernel_buffers(transport.get_extra_info("socket"))
         assert echo.paused == 0, "nothing waits"
         written = 0
         while not (echo.paused and transport.get_write_buffer_size()):

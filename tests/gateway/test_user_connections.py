@@ -36,6 +36,11 @@ async def comes(service: Service) -> bool:
         return "connect" in await peer.ask(CONNECT)
 
 
+def judging() -> bool:
+    """Whether it is under way to say who somebody is, and how many."""
+    return any(task.get_name() == "connection.authenticate" for task in asyncio.all_tasks())
+
+
 async def let_in(service: Service) -> None:
     """The subscriber is let in, by and by."""
     async with asyncio.timeout(10):
@@ -124,7 +129,7 @@ async def test_a_client_that_goes_while_redis_is_asked_does_not_count(server: Re
         try:
             async with service.raw() as peer:
                 await peer.send(CONNECT)
-                await until(lambda: service.users.requests["one"] > 0)
+                await until(judging)
             await until(lambda: service.sample("gateway_connections") == 0)
         finally:
             server.resume()

@@ -14,7 +14,7 @@ from aiohttp import ClientResponse, ClientSession, web
 from websockets.http11 import MAX_LINE_LENGTH, MAX_NUM_HEADERS
 from yarl import URL
 
-from gateway.request_head import Admission, judge
+from gateway.request_head import Passage, judge
 from gateway.web import PageHandler, Pages
 from tests.gateway.service import running
 
@@ -149,7 +149,7 @@ async def test_no_answer_is_stored_guessed_at_kept_alive_or_tells_a_version(path
 async def test_a_request_as_large_as_may_pass_is_answered() -> None:
     line = b"A: " + b"b" * (MAX_LINE_LENGTH - 5)
     head = b"\r\n".join([b"GET / HTTP/1.1", b"Host: h", line, *[b"A: b"] * (MAX_NUM_HEADERS - 2), b"", b""])
-    assert isinstance(judge(head), Admission)
+    assert isinstance(judge(head), Passage)
     async with running() as service:
         reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
         writer.write(head)
@@ -163,7 +163,7 @@ async def test_what_only_aiohttp_finds_fault_with_is_400_without_a_version_or_a_
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     head = b"GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\nContent-Length: 0\r\n\r\n"
-    assert isinstance(judge(head), Admission)
+    assert isinstance(judge(head), Passage)
     with caplog.at_level(logging.DEBUG, "aiohttp"):
         async with running() as service:
             reader, writer = await asyncio.open_connection("127.0.0.1", service.port)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from runtime.heap import Census, Heap, tend
+from runtime.heap import THRESHOLDS, Census, Heap, tend
 from tests.waiting import until
 
 
@@ -94,6 +94,7 @@ def test_garbage_of_few_is_left_where_it_is() -> None:
 
 
 async def test_a_tended_heap_is_looked_at_from_the_start_and_thawed_at_the_end() -> None:
+    before = gc.get_threshold()
     asked: list[None] = []
 
     def count() -> Census:
@@ -103,7 +104,9 @@ async def test_a_tended_heap_is_looked_at_from_the_start_and_thawed_at_the_end()
     task = asyncio.create_task(tend(count))
     await until(lambda: bool(asked))
     assert gc.get_freeze_count() > 0
+    assert gc.get_threshold() == THRESHOLDS
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     assert gc.get_freeze_count() == 0
+    assert gc.get_threshold() == before

@@ -13,7 +13,7 @@ from runtime.lifecycle import Stop, StopCause
 PRELUDE = """
 import asyncio, contextlib, os, signal, sys
 from runtime.errors import ConfigError, ServiceError
-from runtime.lifecycle import Stop, StopCause, run
+from runtime.lifecycle import Stop, StopCause, on_hangup, run
 from runtime.logs import configure_logs
 
 def say(text):
@@ -93,14 +93,24 @@ async def test_a_main_that_ends_by_itself_is_a_clean_stop() -> None:
     assert await run_process("async def main(stop): say('done')") == Ended(0, ["done"], [])
 
 
-async def test_sigterm_while_stopping_changes_nothing() -> None:
-    main = (
-        WAITS
-        + "        os.kill(os.getpid(), signal.SIGTERM)\n        await asyncio.sleep(0.05)\n        say('still')\n"
-    )
-    ended = await run_process(main, ("uvloop", signal.SIGTERM))
+async def test_sigterm_while_stopping_asks_it_to_hurry() -> None:
+    main = WAITS + "        say('lingers')\n        await stop.hurried.wait()\n        say('in haste')\n"
+    ended = await run_process(main, ("uvloop", signal.SIGTERM), ("lingers", signal.SIGTERM))
 
-    assert ended == Ended(0, ["open", "uvloop", "terminated", "still", "closed"], [])
+    assert ended == Ended(0, ["open", "uvloop", "terminated", "lingers", "in haste", "closed"], [])
+
+
+async def test_a_hangup_is_heard_from_entering_to_leaving() -> None:
+    main = """
+async def main(stop):
+    heard = asyncio.Event()
+    with on_hangup(heard.set):
+        say("listens")
+        await heard.wait()
+        say("heard")
+    say(signal.getsignal(signal.SIGHUP) == signal.SIG_DFL)
+"""
+    assert await run_process(main, ("listens", signal.SIGHUP)) == Ended(0, ["listens", "heard", "True"], [])
 
 
 @pytest.mark.parametrize("first", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
@@ -159,12 +169,15 @@ async def main(stop):
     assert await run_process(main) == Ended(1, [], ["error: broken"])
 
 
-async def test_the_first_cause_of_a_stop_stays() -> None:
+async def test_the_first_cause_of_a_stop_stays_and_a_second_request_hurries() -> None:
     stop = Stop()
     before = stop.cause
     stop.request(StopCause.TERMINATED)
+    calm = not stop.hurried.is_set()
     stop.request(StopCause.INTERRUPTED)
 
     assert before is None
+    assert calm
+    assert stop.hurried.is_set()
     assert stop.cause is StopCause.TERMINATED
     assert await stop.wait() is StopCause.TERMINATED

@@ -22,6 +22,8 @@ from tests.system.commands import Ended, Running, run_command, serving
 KEY = "a key between services"
 TOKEN = "everything"
 READY_S = 30.0
+AT_ONCE = "[drain]\nlinger_s = 0\nperiod_s = 0\n"
+"""A gateway that is terminated does not take its time."""
 
 
 class Node:
@@ -128,7 +130,11 @@ async def spine(
     gateway_tables: str = "",
     engine_tables: str = "",
 ) -> AsyncIterator[Spine]:
-    """A deployment on free ports; nothing of it outlives the context. The tables are more of their TOML."""
+    """A deployment on free ports; nothing of it outlives the context. The tables are more of their TOML.
+
+    Without a ``[drain]`` among them gateways leave at once.
+    """
+    drain = "" if "[drain]" in gateway_tables else AT_ONCE
     async with AsyncExitStack() as exits:
         redis = await exits.enter_async_context(RedisServer(appendonly=appendonly))
         users = UserServiceStandIn({TOKEN: TokenRecord(sub="1", channels=("*",))}, api_key=Secret(KEY))
@@ -144,7 +150,7 @@ async def spine(
             config = directory / f"gateway{i}.toml"
             config.write_text(
                 f"{bus}[listen]\nport = {port}\n[admin]\nport = {admin_port}\n"
-                f'[user_service]\nurl = "{users.url}"\n{gateway_tables}'
+                f'[user_service]\nurl = "{users.url}"\n{drain}{gateway_tables}'
             )
             nodes.append(Node("gateway", config, admin_port, port))
         for node in (engine, *nodes):

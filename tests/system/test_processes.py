@@ -129,6 +129,7 @@ async def test_a_gateway_and_the_user_service_beside_it(how: signal.Signals, tok
         config = tmp_path / "gateway.toml"
         config.write_text(
             f'[redis]\nurl = "memory://"\n[user_service]\nurl = "{address}"\n[listen]\nport = 0\n[admin]\nport = 0\n'
+            "[drain]\nlinger_s = 0\nperiod_s = 0\n"
         )
         async with serving("gateway", "--config", str(config), environment=KEY) as gateway:
             url = (await gateway.line("gateway at")).split()[-1]
