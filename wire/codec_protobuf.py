@@ -32,7 +32,7 @@ from wire.client_messages import (
 PING: Final = b"\0"
 
 MAX_COMMANDS: Final = 4096
-"""Commands in one frame, at most: as many of the shortest that mean anything are 64 KiB."""
+"""Commands in one frame, at most: of the shortest that mean anything 64 KiB hold fewer."""
 MAX_OFFSET: Final = 0x7FFF_FFFF_FFFF_FFFF
 _MAX_LENGTH_BYTES: Final = 5
 """What the length of a message takes: frames are far smaller than that can say."""
@@ -50,7 +50,7 @@ def split(frame: bytes) -> list[bytes]:
     """The commands in one frame, in order, each as it was sent. Raises MessageError when there is none."""
     if not frame:
         raise MessageError("expected a command, found an empty frame")
-    messages = []
+    messages: list[bytes] = []
     at, end = 0, len(frame)
     while at < end:
         if len(messages) == MAX_COMMANDS:

@@ -18,15 +18,18 @@ _END_S: Final = 2.0
 
 
 class JavaScriptClient:
-    """An :class:`OfficialClient` on the npm package ``centrifuge`` with ``ws``, in JSON.
+    """An :class:`OfficialClient` on the npm package ``centrifuge`` with ``ws``; JSON unless `protobuf`.
 
     `next_token` is what its token callback gives when the server calls the token expired; without one it has none.
     """
 
-    def __init__(self, url: str, token: str | None = None, next_token: str | None = None) -> None:
+    def __init__(
+        self, url: str, token: str | None = None, next_token: str | None = None, *, protobuf: bool = False
+    ) -> None:
         self.events = Events()
         options = {"url": url, "token": token, "next_token": next_token}
         self._options = {name: value for name, value in options.items() if value is not None}
+        self._codec = "protobuf" if protobuf else "json"
         self._connected_once = False
         self._process: Process | None = None
         self._reader: asyncio.Task[None] | None = None
@@ -35,7 +38,7 @@ class JavaScriptClient:
         """Start Node; nothing is connected yet. Skips the test when the packages are not installed."""
         if not (_DRIVER.parent / "node_modules").is_dir():
             pytest.skip("needs the JavaScript packages, which `make test` installs")
-        self._process = await asyncio.create_subprocess_exec(_NODE, _DRIVER, stdin=PIPE, stdout=PIPE)
+        self._process = await asyncio.create_subprocess_exec(_NODE, _DRIVER, self._codec, stdin=PIPE, stdout=PIPE)
         self._reader = asyncio.create_task(self._read(self._process), name="javascript_client.events")
         return self
 
@@ -67,10 +70,13 @@ class JavaScriptClient:
         """Disconnect, keeping the subscriptions and their positions."""
         await self._send("disconnect")
 
-    async def subscribe(self, channel: str, since: tuple[str, int] | None = None) -> None:
+    async def subscribe(
+        self, channel: str, since: tuple[str, int] | None = None, options: object | None = None
+    ) -> None:
         """Begin to subscribe, perhaps from a position (epoch, offset); or again, after an unsubscribe."""
         position = {} if since is None else {"since": {"epoch": since[0], "offset": since[1]}}
-        await self._send("subscribe", channel=channel, **position)
+        data = {} if options is None else {"data": options}
+        await self._send("subscribe", channel=channel, **position, **data)
 
     async def unsubscribe(self, channel: str) -> None:
         """End a subscription."""
@@ -86,6 +92,15 @@ class JavaScriptClient:
     async def rpc(self, method: str, data: object) -> None:
         """Call a method of the server's."""
         await self._send("rpc", method=method, data=data)
+
+    async def stop_reading(self) -> None:
+        """Leave in the socket whatever comes, as a client does that is stuck."""
+        await self._send("stop_reading")
+        await self.events.expect("stopped_reading")
+
+    async def read_again(self) -> None:
+        """Read on, if there is still a socket."""
+        await self._send("read_again")
 
     async def _send(self, op: str, **fields: object) -> None:
         if self._process is None or self._process.stdin is None:

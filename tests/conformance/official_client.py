@@ -26,8 +26,13 @@ class OfficialClient(Protocol):
     async def disconnect(self) -> None:
         """Disconnect, keeping the subscriptions and their positions."""
 
-    async def subscribe(self, channel: str, since: tuple[str, int] | None = None) -> None:
-        """Begin to subscribe, perhaps from a position (epoch, offset); or again, after an unsubscribe."""
+    async def subscribe(
+        self, channel: str, since: tuple[str, int] | None = None, options: object | None = None
+    ) -> None:
+        """Begin to subscribe, perhaps from a position (epoch, offset); or again, after an unsubscribe.
+
+        `options` is the `data` of the request.
+        """
 
     async def unsubscribe(self, channel: str) -> None:
         """End a subscription."""
@@ -39,6 +44,12 @@ class OfficialClient(Protocol):
 
     async def rpc(self, method: str, data: object) -> None:
         """Call a method of the server's."""
+
+    async def stop_reading(self) -> None:
+        """Leave in the socket whatever comes, as a client does that is stuck."""
+
+    async def read_again(self) -> None:
+        """Read on, if there is still a socket."""
 
 
 class Events:

@@ -1,6 +1,7 @@
 """The official Python client, centrifuge-python, with the surface that the conformance tests share."""
 
 import asyncio
+import json
 from types import TracebackType
 from typing import Any, Self
 
@@ -37,6 +38,7 @@ class PythonClient:
         self, url: str, token: str | None = None, next_token: str | None = None, *, protobuf: bool = False
     ) -> None:
         self.events = Events()
+        self._protobuf = protobuf
 
         async def give_next_token() -> str:
             return next_token or ""
@@ -73,7 +75,9 @@ class PythonClient:
         """Disconnect, keeping the subscriptions and their positions."""
         await self._client.disconnect()
 
-    async def subscribe(self, channel: str, since: tuple[str, int] | None = None) -> None:
+    async def subscribe(
+        self, channel: str, since: tuple[str, int] | None = None, options: object | None = None
+    ) -> None:
         """Begin to subscribe, perhaps from a position (epoch, offset); or again, after an unsubscribe."""
 
         async def give_position(_channel: str) -> StreamPosition:
@@ -86,6 +90,7 @@ class PythonClient:
         subscription = self._client.new_subscription(
             channel,
             events=_SubscriptionEvents(channel, self.events),
+            data=None if options is None else self._written(options),
             min_resubscribe_delay=0.02,
             max_resubscribe_delay=0.2,
             get_state=None if since is None else give_position,
@@ -109,18 +114,36 @@ class PythonClient:
         except CentrifugeError as error:
             self.events.put({"event": "refused", **_error(0, error)})
             return
-        publications = [{"offset": each.offset or None, "data": each.data} for each in result.publications]
+        publications = [{"offset": each.offset or None, "data": _read(each.data)} for each in result.publications]
         position_now = {"offset": result.offset, "epoch": result.epoch}
         self.events.put({"event": "history", "channel": channel, **position_now, "publications": publications})
 
     async def rpc(self, method: str, data: object) -> None:
         """Call a method of the server's."""
         try:
-            result = await self._client.rpc(method, data)
+            result = await self._client.rpc(method, self._written(data))
         except CentrifugeError as error:
             self.events.put({"event": "refused", **_error(0, error)})
             return
-        self.events.put({"event": "rpc", "method": method, "data": result.data})
+        self.events.put({"event": "rpc", "method": method, "data": _read(result.data)})
+
+    async def stop_reading(self) -> None:
+        """Leave in the socket whatever comes, as a client does that is stuck."""
+        if self._client._conn is not None:
+            self._client._conn.transport.pause_reading()
+
+    async def read_again(self) -> None:
+        """Read on, if there is still a socket."""
+        if self._client._conn is not None:
+            self._client._conn.transport.resume_reading()
+
+    def _written(self, data: object) -> object:
+        return json.dumps(data).encode() if self._protobuf else data
+
+
+def _read(data: object) -> object:
+    """What the server sent: in protobuf its JSON comes as bytes."""
+    return json.loads(data) if isinstance(data, bytes) else data
 
 
 def _is_of_the_sdk(task: "asyncio.Task[Any]", client: Client) -> bool:
@@ -146,7 +169,7 @@ class _ClientEvents(ClientEventHandler):
         self._events.put({"event": "connecting", "code": ctx.code, "reason": ctx.reason})
 
     async def on_connected(self, ctx: ConnectedContext) -> None:
-        self._events.put({"event": "connected", "client": ctx.client, "data": ctx.data})
+        self._events.put({"event": "connected", "client": ctx.client, "data": _read(ctx.data)})
 
     async def on_disconnected(self, ctx: DisconnectedContext) -> None:
         self._events.put({"event": "disconnected", "code": ctx.code, "reason": ctx.reason})
@@ -175,14 +198,14 @@ class _SubscriptionEvents(SubscriptionEventHandler):
             position=None if position is None else {"offset": position.offset, "epoch": position.epoch},
             was_recovering=ctx.was_recovering,
             recovered=ctx.recovered,
-            data=ctx.data,
+            data=_read(ctx.data),
         )
 
     async def on_unsubscribed(self, ctx: UnsubscribedContext) -> None:
         self._put("unsubscribed", code=ctx.code, reason=ctx.reason)
 
     async def on_publication(self, ctx: PublicationContext) -> None:
-        self._put("publication", offset=ctx.pub.offset or None, data=ctx.pub.data)
+        self._put("publication", offset=ctx.pub.offset or None, data=_read(ctx.pub.data))
 
     async def on_error(self, ctx: SubscriptionErrorContext) -> None:
         self._put("subscription_error", **_error(ctx.code, ctx.error))

@@ -3,16 +3,11 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import pytest
-
-from tests.conformance.javascript_client import JavaScriptClient
 from tests.conformance.official_client import OfficialClient
-from tests.conformance.python_client import PythonClient
+from tests.conformance.sdks import SDKS, Sdk
 from tests.gateway.service import BARS, Service, running
 from wire.envelope import Description
 
-SDKS = pytest.mark.parametrize("sdk", [PythonClient, JavaScriptClient], ids=["python", "javascript"])
-Sdk = type[PythonClient] | type[JavaScriptClient]
 TRADES, QUOTES, STATUS = "trades:DEMO:S01", "quotes:DEMO:S01", "status:DEMO"
 ALERT, SCREEN = "alerts:DEMO:S01@1m:close>open", "screens:DEMO@1m:close>open"
 

@@ -1,5 +1,6 @@
 """The drivers of the official SDKs say what the SDKs do: the conformance tests rest on this."""
 
+import base64
 import contextlib
 import json
 from collections.abc import AsyncIterator
@@ -7,12 +8,64 @@ from typing import Any
 
 import pytest
 from aiohttp import WSMsgType, web
+from centrifuge.protocol import client_pb2
+from google.protobuf.json_format import MessageToDict, ParseDict
 
-from tests.conformance.javascript_client import JavaScriptClient
 from tests.conformance.official_client import Events, OfficialClient
-from tests.conformance.python_client import PythonClient
+from tests.conformance.sdks import ALL
 
 CHANNEL = "bars:DEMO:S01@1s"
+DEFINITIONS: Any = client_pb2
+
+
+class Json:
+    """Frames of JSON."""
+
+    kind = WSMsgType.TEXT
+
+    @staticmethod
+    def read(frame: str) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in frame.splitlines()]
+
+    @staticmethod
+    async def send(socket: web.WebSocketResponse, message: dict[str, Any]) -> None:
+        await socket.send_str(json.dumps(message))
+
+
+class Protobuf:
+    """Frames of protobuf, by the definitions that an SDK brings."""
+
+    kind = WSMsgType.BINARY
+
+    @staticmethod
+    def read(frame: bytes) -> list[dict[str, Any]]:
+        found, at = [], 0
+        while at < len(frame):
+            end = at + 1 + frame[at]
+            command = DEFINITIONS.Command.FromString(frame[at + 1 : end])
+            asked = MessageToDict(command, preserving_proto_field_name=True)
+            for method in asked.keys() - {"id"}:
+                asked[method] = {**asked[method], **({"offset": int(o)} if (o := asked[method].get("offset")) else {})}
+            found.append(asked)
+            at = end
+        return found
+
+    @classmethod
+    async def send(cls, socket: web.WebSocketResponse, message: dict[str, Any]) -> None:
+        encoded = ParseDict(cls._with_bytes(message), DEFINITIONS.Reply()).SerializeToString()
+        length = bytes((len(encoded),)) if len(encoded) < 128 else bytes((len(encoded) & 127 | 128, len(encoded) >> 7))
+        await socket.send_bytes(length + encoded)
+
+    @classmethod
+    def _with_bytes(cls, told: Any) -> Any:
+        if isinstance(told, list):
+            return [cls._with_bytes(each) for each in told]
+        if not isinstance(told, dict):
+            return told
+        return {
+            name: base64.b64encode(json.dumps(value).encode()).decode() if name == "data" else cls._with_bytes(value)
+            for name, value in told.items()
+        }
 
 
 class ScriptedServer:
@@ -25,18 +78,22 @@ class ScriptedServer:
         self.sockets: list[web.WebSocketResponse] = []
 
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
-        socket = web.WebSocketResponse()
+        socket = web.WebSocketResponse(protocols=("centrifuge-protobuf",))
         await socket.prepare(request)
         self.sockets.append(socket)
+        codec = self.codec(socket)
         async for message in socket:
-            if message.type is not WSMsgType.TEXT:
+            if message.type is not codec.kind:
                 break
-            for line in message.data.splitlines():
-                command = json.loads(line)
+            for command in codec.read(message.data):
                 self.commands.append(command)
                 if reply := self.reply(command):
-                    await socket.send_str(json.dumps({"id": command["id"], **reply}))
+                    await codec.send(socket, {"id": command["id"], **reply})
         return socket
+
+    @staticmethod
+    def codec(socket: web.WebSocketResponse) -> type[Json] | type[Protobuf]:
+        return Json if socket.ws_protocol is None else Protobuf
 
     def reply(self, command: dict[str, Any]) -> dict[str, Any]:
         if "connect" in command:
@@ -48,7 +105,8 @@ class ScriptedServer:
         return {"unsubscribe": {}} if "unsubscribe" in command else {}
 
     async def push(self, **push: object) -> None:
-        await self.sockets[-1].send_str(json.dumps({"push": {"channel": CHANNEL, **push}}))
+        socket = self.sockets[-1]
+        await self.codec(socket).send(socket, {"push": {"channel": CHANNEL, **push}})
 
     def sent(self, method: str) -> list[dict[str, Any]]:
         return [command[method] for command in self.commands if method in command]
@@ -84,7 +142,7 @@ async def url(server: ScriptedServer) -> AsyncIterator[str]:
     await runner.cleanup()
 
 
-@pytest.fixture(params=[PythonClient, JavaScriptClient])
+@pytest.fixture(params=list(ALL.values()), ids=list(ALL))
 async def client(request: pytest.FixtureRequest, url: str) -> AsyncIterator[OfficialClient]:
     async with request.param(url, token="demo", next_token="fresh") as client:
         yield client
@@ -237,7 +295,7 @@ async def test_unsubscribing_tells_the_server(client: OfficialClient, server: Sc
 
 
 async def test_a_server_that_is_not_there_is_an_error_and_tried_again(free_port: int) -> None:
-    for kind in (PythonClient, JavaScriptClient):
+    for kind in ALL.values():
         async with kind(f"ws://127.0.0.1:{free_port}/connection/websocket") as client:
             await client.connect()
             await client.events.expect("error")
@@ -260,7 +318,7 @@ async def test_an_event_is_taken_once_and_others_wait_their_turn() -> None:
 
 
 async def test_a_client_whose_test_fails_still_ends(url: str) -> None:
-    for kind in (PythonClient, JavaScriptClient):
+    for kind in ALL.values():
         with contextlib.suppress(LookupError):
             async with kind(url, token="demo") as client:
                 await client.connect()

@@ -5,28 +5,20 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import pytest
-
 from standins.demo import TOKEN
 from standins.user_service import TokenRecord
-from tests.conformance.javascript_client import JavaScriptClient
 from tests.conformance.official_client import OfficialClient
-from tests.conformance.python_client import PythonClient
+from tests.conformance.sdks import SDKS, Sdk
 from tests.conformance.test_gateway import BARS as WHOLE_BARS
 from tests.conformance.test_gateway import SMA as WHOLE_SMA
 from tests.conformance.test_gateway import final_of, finals, played, second_of
 from tests.gateway.service import BARS, RSI, RSI_CANONICAL, Service, running
 from wire.envelope import Chart, ClosedValue
 
-Sdk = type[PythonClient] | type[JavaScriptClient]
-SDKS = pytest.mark.parametrize("sdk", [PythonClient, JavaScriptClient], ids=["python", "javascript"])
-
 
 @asynccontextmanager
-async def connected(
-    sdk: Sdk, service: Service, token: str = "all", next_token: str | None = None
-) -> AsyncIterator[OfficialClient]:
-    async with sdk(service.url, token, next_token) as client:
+async def connected(sdk: Sdk, service: Service) -> AsyncIterator[OfficialClient]:
+    async with sdk(service.url, token="all") as client:
         await client.connect()
         await client.events.expect("connected")
         yield client
@@ -34,11 +26,13 @@ async def connected(
 
 @SDKS
 async def test_a_token_callback_keeps_a_client_connected_past_its_tokens_end(sdk: Sdk) -> None:
-    async with running() as service:
+    async with running() as service, sdk(service.url, "short", "fresh") as client:
         now_s = int(time.time())
-        service.users.tokens["short"] = TokenRecord(sub="9", channels=("*",), exp=now_s + 4)
+        service.users.tokens["short"] = TokenRecord(sub="9", channels=("*",), exp=now_s + 3)
         service.users.tokens["fresh"] = TokenRecord(sub="9", channels=(RSI_CANONICAL,), exp=now_s + 600)
-        async with service.connected("short") as control, connected(sdk, service, "short", "fresh") as client:
+        async with service.connected("short") as control:
+            await client.connect()
+            await client.events.expect("connected")
             for channel in (BARS, RSI):
                 await client.subscribe(channel)
                 await client.events.expect("subscribed", channel=channel)
