@@ -18,6 +18,7 @@ from gateway.form import Form
 from gateway.outbox import Overdue
 from gateway.parts import Parts
 from gateway.session import Session
+from gateway.straight_write import straight_write
 from gateway.subscription import Subscription
 from gateway.websocket import WebSocket
 from wire import close
@@ -39,7 +40,7 @@ log = structlog.get_logger("gateway")
 class Connection(asyncio.Protocol):
     """One client. `pending` is what the next round writes to it; nothing is while it is congested.
 
-    `write` is the transport's own while frames flow: it is what a delivery costs.
+    `write` goes straight to the socket while frames flow: it is what a delivery costs.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Connection(asyncio.Protocol):
         self._timing = timing
         self._first_ping_s = first_ping_s
         self._transport: asyncio.Transport | None = None
+        self._straight_write: Callable[[bytes], None] | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._limits = limits
         self._congestion: Congestion | None = None
@@ -86,6 +88,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The socket is there: the client has a while to say who it is."""
         self._transport = cast("asyncio.Transport", transport)
+        self._straight_write = straight_write(self._transport)
         self._transport.set_write_buffer_limits(0)  # congested as soon as the kernel does not take all of a write
         self._parts.clients.opened(self)
         self._after(self._timing.connect_s, self._no_connect)
@@ -187,7 +190,7 @@ class Connection(asyncio.Protocol):
             return
         data = pending[0] if len(pending) == 1 else b"".join(pending)
         if len(data) <= self._limits.queue_bytes:
-            transport.write(data)
+            self.write(data)
         else:
             self.pending = pending
             self._congest()
@@ -235,7 +238,7 @@ class Connection(asyncio.Protocol):
     def _set_writable(self, writable: bool) -> None:
         self._writable = writable
         flows = writable and self._congestion is None
-        self.write = self._transport.write if flows and self._transport is not None else _let_go
+        self.write = self._straight_write if flows and self._straight_write is not None else _let_go
 
     def _write_protocol(self) -> None:
         """Write what the library wants written: handshake, pongs, close frames."""
