@@ -231,11 +231,14 @@ class Line:
         for i, publication in enumerate(envelope.finals):
             offset = Offset(envelope.first_offset + i)
             if offset > self.top:
-                self._hub.publish(publication, offset, envelope.number, final=True)
+                if publication.channel in self.channels:
+                    self._hub.publish(publication, offset, envelope.number, final=True)
                 if self._began:
                     self._recent.add(HeldFinal(offset, publication))
+        wanted = self.channels
         for publication in envelope.live:
-            self._hub.publish(publication, envelope.top, envelope.number, final=False)
+            if publication.channel in wanted:  # a call less for each of those that nobody here wants
+                self._hub.publish(publication, envelope.top, envelope.number, final=False)
         self.number = envelope.number
         self.top = max(self.top, envelope.top)
         if self._admitted:
