@@ -3,11 +3,12 @@
 import argparse
 from typing import Final
 
-from signal_service.bench import engine
+from signal_service.bench import engine, gateway
 
 EXAMPLE: Final = """example:
   signal-service bench engine burst cold --json figures.json
   signal-service bench engine load --minutes 10 --channels 50000
+  signal-service bench gateway delivery-1000 channels
 """
 
 
@@ -22,3 +23,4 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     )
     parts = parser.add_subparsers(dest="part", metavar="PART", required=True)
     engine.add_to(parts)
+    gateway.add_to(parts)

@@ -1,21 +1,17 @@
 """``signal-service bench engine``: every row of the engine's speed table, on this machine, with its baselines."""
 
 import argparse
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from datetime import UTC, datetime
 from importlib import import_module
 from multiprocessing import get_context
-from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
 from runtime.redis_config import RedisConfig, server_url
-from signal_service.bench.figures import Figure, Report, as_json, as_lines, header, told
-from signal_service.bench.machine import machine, versions
+from signal_service.bench.figures import Figure
+from signal_service.bench.reporting import chosen, report
 from signal_service.bench.scale import Scale
-from signal_service.errors import CommandError, UsageError
 
 ROWS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -76,23 +72,7 @@ def _count(text: str) -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     scale = _scale(arguments)
-    names = arguments.rows or list(ROWS)
-    for name in names:
-        if name not in ROWS:
-            raise UsageError(f"unknown row {name!r}; expected some of {', '.join(ROWS)}")
-    machine_is = machine()
-    figures: list[Figure] = []
-    if arguments.json != "-":
-        print(machine_is, header(), sep="\n")
-    for name in names:
-        for figure in _measured(name, scale):
-            figures.append(figure)
-            if arguments.json != "-":
-                print(as_lines(figure), flush=True)
-    date = datetime.now(UTC).isoformat(timespec="seconds")
-    report = Report(machine_is, versions(), date, scale.quick, tuple(told(figure) for figure in figures))
-    if arguments.json is not None:
-        _write(arguments.json, as_json(report))
+    report(chosen(arguments.rows, ROWS), lambda name: _measured(name, scale), arguments.json, quick=scale.quick)
     return 0
 
 
@@ -111,9 +91,7 @@ def _scale(arguments: argparse.Namespace) -> Scale:
 
 
 def _measured(name: str, scale: Scale) -> Iterator[Figure]:
-    """The figures of one row; on a terminal it is told which is under way."""
-    if sys.stderr.isatty():
-        print(f"measuring {name} ...", file=sys.stderr, flush=True)
+    """The figures of one row."""
     if name not in _MEASURE_MEMORY:
         yield from measure(name, scale)
         return
@@ -125,13 +103,3 @@ def measure(name: str, scale: Scale) -> Sequence[Figure]:
     """The figures of one row, in this process."""
     row: Callable[[Scale], Iterable[Figure]] = getattr(import_module(f"signal_service.bench.{ROWS[name]}"), name)
     return tuple(row(scale))
-
-
-def _write(where: str, text: str) -> None:
-    if where == "-":
-        sys.stdout.write(text)
-        return
-    try:
-        Path(where).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise CommandError(f"cannot write {where}: {error.strerror}") from error
