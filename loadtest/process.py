@@ -12,6 +12,7 @@ from typing import Final
 
 from loadtest.errors import LoadTestError
 from loadtest.peers.processor import cpu_ns, on_core
+from standins.leash import on_leash
 
 _START_S: Final = 30.0
 _END_S: Final = 90.0
@@ -104,7 +105,7 @@ async def program(
     path = directory / f"{name}.log"
     with path.open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            *on_core(core, command),
+            *on_leash(on_core(core, command)),
             stdin=PIPE,
             stdout=PIPE,
             stderr=log,

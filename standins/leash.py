@@ -8,9 +8,15 @@ import os
 import pwd
 import signal
 import sys
+from collections.abc import Sequence
 from typing import Final
 
 _PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
+
+
+def on_leash(command: Sequence[str], user: str = "") -> tuple[str, ...]:
+    """What runs `command`, whose program is a path, as a child that this process cannot leave behind."""
+    return (sys.executable, "-I", "-S", __file__, str(os.getpid()), user, *command)
 
 
 def main(parent: str, user: str, *program: str) -> None:

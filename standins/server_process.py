@@ -4,7 +4,6 @@ import asyncio
 import os
 import secrets
 import signal
-import sys
 from abc import ABC, abstractmethod
 from asyncio.subprocess import DEVNULL, STDOUT, Process
 from collections.abc import Sequence
@@ -16,11 +15,11 @@ from types import TracebackType
 from typing import Final, Self
 
 from runtime.errors import ServiceError
+from standins.leash import on_leash
 from standins.process_tree import is_alive, list_children, send_signal, stop_tree
 
 HOST: Final = "127.0.0.1"
 
-_LEASH: Final = Path(__file__).with_name("leash.py")
 _START_S: Final = 30.0
 _ANSWER_S: Final = 1.0
 _POLL_S: Final = 0.002
@@ -174,7 +173,7 @@ class ServerProcess(ABC):
         """Start a program on a leash, away from the terminal's signals; what it prints is a new log."""
         with self._log().open("wb") as log:
             return await asyncio.create_subprocess_exec(
-                *(sys.executable, "-I", "-S", str(_LEASH), str(os.getpid()), self._user, *command),
+                *on_leash(command, self._user),
                 stdin=DEVNULL,
                 stdout=log,
                 stderr=STDOUT,
